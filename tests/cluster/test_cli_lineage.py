@@ -20,6 +20,7 @@ from tests.namespaces import remove_namespace
 from tests.patience import patient
 
 from modelops.api.v1alpha1.names import record_name
+from modelops.client import Access, AsyncClient
 from modelops.domain.record import DATA_PRUNED, PRUNED, PRUNING, Record
 from modelops.localcluster import LocalCluster
 from modelops.sandbox.client import SandboxInfo, start
@@ -111,11 +112,9 @@ PRUNE = ("--older-than", "30d", "--keep", "1")
 # registry rebuild ---------------------------------------------------------------------------------------------
 
 
-def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
+async def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
     agent: Agent, cluster: LocalCluster
 ) -> None:
-    from kubernetes import config
-
     from modelops.cli import rebuild
     from modelops.cli.agent_snapshot import AgentSnapshot
     from modelops.cli.cluster_agents import ClusterAgents
@@ -126,22 +125,22 @@ def test_a_record_that_changes_meanwhile_is_read_again_and_keeps_the_change(
     class ConflictingAgents(ClusterAgents):
         """Another writer changes the record after it was read and before the first write."""
 
-        def write_record(self, snapshot: AgentSnapshot, record: Record) -> None:
+        async def write_record(self, snapshot: AgentSnapshot, record: Record) -> None:
             if not conflicts:
                 conflicts.append(snapshot.resource_version)
                 agent.patch(agent.record().with_(candidates_compared={"ds@1": 7}).to_data())
-            super().write_record(snapshot, record)
+            await super().write_record(snapshot, record)
 
-    config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
     made = agent.published(1)
     lineage = {"agent": "docs", "version": "v1.1.0-rc.1", "run": agent.uids[1], "method": "sft"}
     catalog = RepositoryCatalog(
         models=(ModelRepository(repo=made.repo, revision=made.revision, published_at="t", lineage=lineage),),
         datasets=(DatasetRepository(repo=made.data),),
     )
-    agents = ConflictingAgents()
-    (snapshot,) = agents.list_named(agent.namespace, ["docs"])
-    rebuild.merge_and_write(agents, snapshot, catalog, dry_run=False)
+    async with AsyncClient(Access(kubeconfig=str(cluster.kubeconfig))) as client:
+        agents = ConflictingAgents(client)
+        (snapshot,) = await agents.list_named(agent.namespace, ["docs"])
+        await rebuild.merge_and_write(agents, snapshot, catalog, dry_run=False)
     record = agent.record()
     assert conflicts
     assert (record.candidates_compared, [e.hub_repo for e in record.history]) == ({"ds@1": 7}, [made.repo])
@@ -225,7 +224,7 @@ def test_the_exit_code_shows_whether_the_example_was_found(agent: Agent) -> None
     [
         (("lineage", "--example", "12"), "not the id of a LangSmith example"),
         (("lineage", "1.0"), "not a version"),
-        (("lineage", "v1.0.0"), "with -n"),
+        (("lineage", "--example", EXAMPLE, "--agent-model", "docs"), "with -n"),
         (("prune", "docs", "--older-than", "3w"), "not a duration"),
         (("prune", "docs", "--keep", "0"), "keep at least 1 version"),
     ],
@@ -268,14 +267,11 @@ def test_an_interrupted_removal_is_reported_and_finished_the_next_time(
         assert {PRUNED, DATA_PRUNED} <= entry.lineage.keys()
 
 
-def test_a_rollout_that_takes_the_agent_lock_meanwhile_keeps_its_model(
+async def test_a_rollout_that_takes_the_agent_lock_meanwhile_keeps_its_model(
     agent: Agent, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claim writes the record, so a removal that was decided before it is not carried out."""
-    import argparse
     from datetime import timedelta
-
-    from kubernetes import config
 
     from modelops.cli.agent_snapshot import AgentSnapshot
     from modelops.cli.cluster_agents import ClusterAgents
@@ -284,29 +280,30 @@ def test_a_rollout_that_takes_the_agent_lock_meanwhile_keeps_its_model(
     from modelops.domain.record import ActiveRollout
 
     first, _, _ = agent.publish_three()
-    config.load_kube_config(config_file=str(cluster.kubeconfig))  # type: ignore[no-untyped-call]
 
     class ConflictingAgents(ClusterAgents):
         claimed = False
 
-        def write_record(self, snapshot: AgentSnapshot, record: Record) -> None:
+        async def write_record(self, snapshot: AgentSnapshot, record: Record) -> None:
             if not ConflictingAgents.claimed:
                 ConflictingAgents.claimed = True
                 now = agent.record()
                 candidate = now.stable.model_copy(update={"version": "v1.1.0-rc.1", "model": first.repo})
                 active = ActiveRollout(uid="u", name="undo", digest="d", candidate=candidate)
                 agent.patch(now.with_(active=active).to_data())
-            super().write_record(snapshot, record)
+            await super().write_record(snapshot, record)
 
     for name, value in agent.sandbox.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MODELOPS_SANDBOX")  # The SDK has read its addresses when this process started.
-    given = argparse.Namespace(namespace=agent.namespace, yes=True, example=None)
     from modelops.cli.hub_access import query_hub
 
-    hub_contents = query_hub(lambda hub: read_hub(hub, ORG, None))
+    hub_contents = await query_hub(lambda hub: read_hub(hub, ORG, None))
     policy = PrunePolicy(older_than=timedelta(days=1), keep=1)
-    decisions = decide_and_remove(ConflictingAgents(), given, "docs", hub_contents, policy)
+    async with AsyncClient(Access(kubeconfig=str(cluster.kubeconfig))) as client:
+        agents = ConflictingAgents(client)
+        (snapshot,) = await agents.list_named(agent.namespace, ["docs"])
+        decisions = await decide_and_remove(agents, snapshot, hub_contents, policy, removes=True)
     assert ConflictingAgents.claimed
     assert "candidate of Rollout undo" in next(v.reason for v in decisions if v.repo == first.repo)
     assert agent.exists(first.repo)

@@ -90,7 +90,7 @@ class AgentSnapshot:
 def parse_snapshot(
     key: tuple[str, str],
     agent: Json | None,
-    record: Any,
+    record: Json | None,
     file: File | UnusableFile | None,
     runs: list[Json],
     rollouts: list[Json],
@@ -100,9 +100,9 @@ def parse_snapshot(
     stored, model, problem, unreadable = None, None, "", list[str]()
     if record is not None:
         try:
-            stored = Record.from_data(record.data or {})
+            stored = Record.from_data(record.get("data") or {})
         except MalformedRecord as error:
-            unreadable += (record.data or {}).values()
+            unreadable += (record.get("data") or {}).values()
             problem = f"ConfigMap {record_name(name)} in namespace {namespace}: {error}; restore it from a backup, or "
             problem += "delete it so that it is rebuilt"
     if agent is not None:
@@ -122,7 +122,7 @@ def parse_snapshot(
         name=name,
         agent_model=model,
         record=stored,
-        resource_version=record.metadata.resource_version if record is not None else "",
+        resource_version=record["metadata"]["resourceVersion"] if record is not None else "",
         file=file if isinstance(file, File) else None,
         file_problem=file.problem if isinstance(file, UnusableFile) else "",
         runs=parsed_runs,

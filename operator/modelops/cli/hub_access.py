@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from modelops.adapters.huggingface.connection import ENDPOINTS_URL, HUB_URL, HuggingFaceConnection
-from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
 from modelops.cli.errors import HubNotConfiguredError
-from modelops.domain.record import Record
-from modelops.loopback import assert_loopback
+
+if TYPE_CHECKING:
+    from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
+    from modelops.domain.record import Record
 
 T = TypeVar("T")
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN")
@@ -50,7 +49,7 @@ def repositories_of(record: Record) -> Iterable[str]:
     return (*(e.hub_repo for e in record.history), *(r.repo for r in record.reservations.values()))
 
 
-def query_hub(query: Callable[[HuggingFaceRepositoryCatalog], Awaitable[T]]) -> T:
+async def query_hub(query: Callable[[HuggingFaceRepositoryCatalog], Awaitable[T]]) -> T:
     """Return what `query` reads on the Hub.
 
     Raises:
@@ -58,6 +57,10 @@ def query_hub(query: Callable[[HuggingFaceRepositoryCatalog], Awaitable[T]]) -> 
         Refused, Unavailable, Uncertain: the Hub refused the request, or did not answer it.
         NotLoopbackError: MODELOPS_SANDBOX is on, and the Hub's address is not on this machine.
     """
+    from modelops.adapters.huggingface.connection import ENDPOINTS_URL, HUB_URL, HuggingFaceConnection
+    from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
+    from modelops.loopback import assert_loopback
+
     token = next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), "")
     if not token:
         raise HubNotConfiguredError(
@@ -68,11 +71,7 @@ def query_hub(query: Callable[[HuggingFaceRepositoryCatalog], Awaitable[T]]) -> 
         endpoints_url=os.environ.get("MODELOPS_ENDPOINTS_URL") or ENDPOINTS_URL,
         guard=lambda: assert_loopback(os.environ, needed=("HF_ENDPOINT",)),
     )
-
-    async def run() -> T:
-        return await query(HuggingFaceRepositoryCatalog(connection, token=token))
-
     try:
-        return asyncio.run(run())
+        return await query(HuggingFaceRepositoryCatalog(connection, token=token))
     finally:
         connection.close()

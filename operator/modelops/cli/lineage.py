@@ -12,15 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from modelops.cli import hub_access, kube_access
-from modelops.domain.record import Record, RegistryEntry
-from modelops.domain.versions import release_version
+from modelops.cli import hub_access, session
 
 if TYPE_CHECKING:
     from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
+    from modelops.client import AsyncClient
     from modelops.domain.example_lineage import DatasetWithExample, ExampleLineage, ModelWithExample
     from modelops.domain.hub_repositories import RepositoryCatalog
     from modelops.domain.pruning import Splits
+    from modelops.domain.record import Record, RegistryEntry
 
 _VERSION = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?")
 
@@ -38,11 +38,15 @@ def register(subparsers: Any) -> None:
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument("version", nargs="?", type=parse_version, help="a model version, such as v1.2.0")
     subject.add_argument("--example", type=parse_example_id, help="id of a LangSmith example")
-    parser.add_argument("--agent-model", help="name of an AgentModel (default: all of the namespace)")
-    parser.add_argument(
-        "-n", "--namespace", help="namespace of the records; without it only the Hub is searched"
+    session.add_named(
+        parser,
+        "--agent-model",
+        "agent_models",
+        help="name of an AgentModel (default: all of the namespace)",
     )
-    parser.add_argument("--kubeconfig", help="kubeconfig file (default: the same as kubectl's)")
+    session.add_arguments(
+        parser, namespace="namespace of the records; with --example and without it only the Hub is searched"
+    )
     hub_access.add_arguments(parser)
     parser.add_argument(
         "-o", "--output", choices=["text", "json"], default="text", help="default: %(default)s"
@@ -71,37 +75,32 @@ def parse_example_id(text: str) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: found; 1: not found; 2: unknown, or wrong usage."""
-    from modelops.cli.error_reporting import run_and_report_errors
+    from modelops.cli.hub_errors import run_with_hub
 
-    if arguments.namespace is None and (arguments.version or arguments.agent_model):
+    if arguments.example and arguments.agent_model and arguments.namespace is None:
         print("modelops lineage: name the namespace of the record with -n", file=sys.stderr)
         return 2
-    if arguments.namespace is not None and not kube_access.connect(arguments, command="lineage"):
-        return 2
-    return run_and_report_errors(
-        "lineage", lambda: show_version(arguments) if arguments.version else show_example(arguments)
-    )
+    return run_with_hub("lineage", arguments, show_version if arguments.version else show_example)
 
 
-def show_version(arguments: argparse.Namespace) -> int:
+async def show_version(client: AsyncClient, arguments: argparse.Namespace) -> int:
     """Print what a version was made from."""
-    records = read_records(arguments)
+    records = await read_records(client, arguments)
     version, found = find_version(records, arguments.version)
     if found and version != arguments.version:
         print(f"{arguments.version} was promoted and is {version} since then", file=sys.stderr)
     if arguments.output == "json":
-        print(
-            json.dumps(
-                [{"agent": agent, **entry.model_dump(mode="json")} for agent, entry in found], indent=2
-            )
-        )
+        entries = [{"agent": agent, **entry.model_dump(mode="json")} for agent, entry in found]
+        print(json.dumps(entries, indent=2))
     for agent, entry in found if arguments.output == "text" else []:
         print("\n".join(f"{name:<14}{value}" for name, value in describe_version(agent, entry) if value))
     if not found:
-        known = ", ".join(dict.fromkeys(v for record in records for v in versions_of(record)))
+        from modelops.domain.nearest import did_you_mean
+
+        known = dict.fromkeys(v for record in records for v in versions_of(record))
         print(
-            f"no agent in namespace {arguments.namespace} has a version {arguments.version}"
-            + (f": there are {known}" if known else ""),
+            f"modelops lineage: no agent in namespace {await client.namespace()} has a version {arguments.version}: "
+            f"{did_you_mean(arguments.version, known, none='none has any')}",
             file=sys.stderr,
         )
     return 0 if found else 1
@@ -112,6 +111,8 @@ def find_version(records: Sequence[Record], version: str) -> tuple[str, list[tup
 
     A release candidate that was promoted is found as the release that it became.
     """
+    from modelops.domain.versions import release_version
+
     for name in dict.fromkeys((version, release_version(version))):
         found = [
             (record.agent, entry) for record in records if (entry := version_entry(record, name)) is not None
@@ -123,6 +124,8 @@ def find_version(records: Sequence[Record], version: str) -> tuple[str, list[tup
 
 def version_entry(record: Record, version: str) -> RegistryEntry | None:
     """The version's entry in the history; the baseline, which was not trained, has one without lineage."""
+    from modelops.domain.record import RegistryEntry
+
     served = record.served.get(version)
     if (entry := record.entry(version)) is not None or served is None:
         return entry
@@ -188,11 +191,11 @@ def at_revision(source: Any, revision: Any) -> str:
     return f"{source} @ {revision}" if source and revision else str(source or "")
 
 
-def show_example(arguments: argparse.Namespace) -> int:
+async def show_example(client: AsyncClient, arguments: argparse.Namespace) -> int:
     """Print the datasets and models that contain an example."""
     from modelops.domain.example_lineage import trace_example
 
-    records = read_records(arguments) if arguments.namespace is not None else ()
+    records = await read_records(client, arguments) if arguments.namespace is not None else ()
     org = hub_access.resolve_organisation(arguments, records)
     agent = records[0].agent if arguments.agent_model else ""
 
@@ -200,7 +203,7 @@ def show_example(arguments: argparse.Namespace) -> int:
         catalog = await hub.read(org, agent=agent)
         return catalog, await splits_with_example(hub, catalog, arguments.example)
 
-    catalog, splits = hub_access.query_hub(search)
+    catalog, splits = await hub_access.query_hub(search)
     found = trace_example(catalog, splits, records)
     if arguments.output == "json":
         print(json.dumps({"example": arguments.example, "found": found.found, **asdict(found)}, indent=2))
@@ -256,17 +259,17 @@ def describe_use(splits: tuple[str, ...]) -> str:
     return "trained on it" if "train" in splits else "held out from it: only its loss was measured on it"
 
 
-def read_records(arguments: argparse.Namespace) -> tuple[Record, ...]:
+async def read_records(client: AsyncClient, arguments: argparse.Namespace) -> tuple[Record, ...]:
     """Read the records of the namespace, or of the one AgentModel. Raises CommandError."""
     from modelops.cli.cluster_agents import ClusterAgents
     from modelops.cli.errors import CommandError
 
+    namespace = await client.namespace()
     names = [arguments.agent_model] if arguments.agent_model else []
-    snapshots = ClusterAgents().list_named(arguments.namespace, names)
+    snapshots = await ClusterAgents(client).list_named(namespace, names)
     found = tuple(one.record for one in snapshots if one.record is not None)
     if names and not found:
         raise CommandError(
-            f"AgentModel {names[0]} has no record: make one with "
-            f"`modelops registry rebuild {names[0]} -n {arguments.namespace}`"
+            f"AgentModel {names[0]} has no record: make one with `modelops registry rebuild {names[0]} -n {namespace}`"
         )
     return found

@@ -10,11 +10,11 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from modelops.cli import hub_access
-from modelops.cli.kube_access import add_arguments, connect
+from modelops.cli import hub_access, session
 from modelops.cli.lineage import parse_example_id
 
 if TYPE_CHECKING:
+    from modelops.client import AsyncClient
     from modelops.domain.pruning import PruneDecision
 
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -31,10 +31,14 @@ def register(subparsers: Any) -> None:
         "trained always stay. With --example: remove everything that contains this example, whatever its age. HF_TOKEN "
         "must be able to delete the organisation's repositories. Exit status 1: a repository with the example stays.",
     )
-    parser.add_argument(
-        "agent_model", nargs="?", help="name of an AgentModel (default: all of the namespace)"
+    session.add_named(
+        parser,
+        "agent_model",
+        "agent_models",
+        nargs="?",
+        help="name of an AgentModel (default: all of the namespace)",
     )
-    add_arguments(parser)
+    session.add_arguments(parser)
     hub_access.add_arguments(parser)
     parser.add_argument(
         "--older-than",
@@ -77,30 +81,31 @@ def parse_count(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 0: done; 1: a repository with the example stays, or a record cannot be read; 2: no cluster or Hub."""
-    from modelops.cli.error_reporting import run_and_report_errors
+    from modelops.cli.hub_errors import run_with_hub
 
-    if not connect(arguments, command="prune"):
-        return 2
-    return run_and_report_errors("prune", lambda: prune(arguments))
+    return run_with_hub("prune", arguments, prune)
 
 
-def prune(arguments: argparse.Namespace) -> int:
+async def prune(client: AsyncClient, arguments: argparse.Namespace) -> int:
     """Decide on all repositories of the chosen agents, remove them with --yes, and print the verdicts."""
     from modelops.cli.cluster_agents import ClusterAgents
     from modelops.cli.repository_removal import decide_and_remove, read_hub
     from modelops.domain.pruning import PrunePolicy
 
-    agents = ClusterAgents()
+    agents = ClusterAgents(client)
+    namespace = await client.namespace()
     names = [arguments.agent_model] if arguments.agent_model else []
-    chosen = agents.list_named(arguments.namespace, names)
+    chosen = await agents.list_named(namespace, names)
     records = (one.record for one in chosen if one.record is not None)
     org = hub_access.resolve_organisation(arguments, records)
-    hub_contents = hub_access.query_hub(lambda hub: read_hub(hub, org, arguments.example))
+    hub_contents = await hub_access.query_hub(lambda hub: read_hub(hub, org, arguments.example))
     policy = PrunePolicy(older_than=arguments.older_than, keep=arguments.keep)
     decisions: list[PruneDecision] = []
     try:
         for snapshot in chosen:
-            decisions += decide_and_remove(agents, arguments, snapshot.name, hub_contents, policy)
+            decisions += await decide_and_remove(
+                agents, snapshot, hub_contents, policy, removes=arguments.yes
+            )
     finally:
         print_verdicts(arguments, decisions)
     stays = arguments.example and any(not decision.removed for decision in decisions)

@@ -8,36 +8,28 @@ from datetime import UTC, datetime
 
 from modelops.cli.agent_snapshot import AgentSnapshot
 from modelops.cli.cluster_agents import MAX_CONFLICTS, ClusterAgents
-from modelops.cli.error_reporting import run_and_report_errors
 from modelops.cli.errors import CommandError, RecordChangedError
 from modelops.cli.hub_access import query_hub, resolve_organisation
-from modelops.cli.kube_access import connect
+from modelops.client import AsyncClient
 from modelops.domain.agentmodel.bootstrap import first_record
 from modelops.domain.agentmodel.published import Merged, with_published
 from modelops.domain.hub_repositories import RepositoryCatalog
 from modelops.domain.record import Record
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Exit status 0: the record is complete, or would be; 1: something cannot be read; 2: no cluster or no Hub."""
-    if not connect(arguments, command="registry rebuild"):
-        return 2
-    return run_and_report_errors("registry rebuild", lambda: rebuild_records(arguments))
-
-
-def rebuild_records(arguments: argparse.Namespace) -> int:
+async def rebuild_records(client: AsyncClient, arguments: argparse.Namespace) -> int:
     """Rebuild the records of the named agent, or of all agents of the namespace."""
-    agents = ClusterAgents()
+    agents = ClusterAgents(client)
     names = [arguments.agent_model] if arguments.agent_model else []
-    snapshots = agents.list_named(arguments.namespace, names)
+    snapshots = await agents.list_named(await client.namespace(), names)
     org = resolve_organisation(arguments, (one.record for one in snapshots if one.record is not None))
-    catalog = query_hub(lambda hub: hub.read(org))
+    catalog = await query_hub(lambda hub: hub.read(org))
     for snapshot in snapshots:
-        merge_and_write(agents, snapshot, catalog, dry_run=arguments.dry_run)
+        await merge_and_write(agents, snapshot, catalog, dry_run=arguments.dry_run)
     return 0
 
 
-def merge_and_write(
+async def merge_and_write(
     agents: ClusterAgents, snapshot: AgentSnapshot, catalog: RepositoryCatalog, *, dry_run: bool
 ) -> None:
     """Add what the Hub knows to the record. If another writer changes the record meanwhile, it is merged again.
@@ -52,9 +44,9 @@ def merge_and_write(
             print_result(snapshot, merged, done="would be added" if merged.record != snapshot.record else "")
             return
         try:
-            agents.write_record(snapshot, merged.record)
+            await agents.write_record(snapshot, merged.record)
         except RecordChangedError:
-            snapshot = agents.list_named(snapshot.namespace, [snapshot.name])[0]
+            (snapshot,) = await agents.list_named(snapshot.namespace, [snapshot.name])
             continue
         print_result(snapshot, merged, done="added")
         return

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from modelops.api.v1alpha1.names import GROUP, RECORD_LABEL, VERSION
-from modelops.cli import hub_access
-from modelops.cli.kube_access import add_arguments, connect
-from modelops.domain.record import REGISTRY_KEY
+from modelops.cli import hub_access, session
+
+if TYPE_CHECKING:
+    from modelops.api.v1alpha1.rollout import Rollout
+    from modelops.client import AsyncClient
 
 
 def register(subparsers: Any) -> None:
@@ -22,7 +24,7 @@ def register(subparsers: Any) -> None:
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     export = verbs.add_parser("export", help="print registry.json")
-    add_arguments(export)
+    session.add_arguments(export)
     export.set_defaults(run=run_export)
     rebuild = verbs.add_parser(
         "rebuild",
@@ -32,46 +34,63 @@ def register(subparsers: Any) -> None:
         "from the cluster, as the operator makes it. Nothing in a record is changed or removed. HF_TOKEN must be able "
         "to read the organisation's private repositories.",
     )
-    rebuild.add_argument(
-        "agent_model", nargs="?", help="name of an AgentModel (default: all of the namespace)"
+    session.add_named(
+        rebuild,
+        "agent_model",
+        "agent_models",
+        nargs="?",
+        help="name of an AgentModel (default: all of the namespace)",
     )
-    add_arguments(rebuild)
+    session.add_arguments(rebuild)
     hub_access.add_arguments(rebuild)
     rebuild.add_argument("--dry-run", action="store_true", help="only print what would be added")
     rebuild.set_defaults(run=run_rebuild)
 
 
 def run_rebuild(arguments: argparse.Namespace) -> int:
-    """Run `registry rebuild`; it is imported only now, because it needs the Hub's client."""
-    from modelops.cli import rebuild
+    """Exit status 0: the record is complete, or would be; 1: something cannot be read; 2: no cluster or no Hub."""
+    from modelops.cli.hub_errors import run_with_hub
 
-    return rebuild.run(arguments)
+    return run_with_hub("registry rebuild", arguments, _rebuild)
+
+
+async def _rebuild(client: AsyncClient, arguments: argparse.Namespace) -> int:
+    from modelops.cli.rebuild import rebuild_records
+
+    return await rebuild_records(client, arguments)
 
 
 def run_export(arguments: argparse.Namespace) -> int:
-    """Print the registry. Exit status 2: no cluster."""
-    from kubernetes import client
+    """Print the registry. Exit status 1: a record cannot be read; 2: no cluster."""
+    return session.run_with_client("registry export", arguments, _export)
 
-    if not connect(arguments, command="registry"):
-        return 2
-    core, objects = client.CoreV1Api(), client.CustomObjectsApi()
-    records = core.list_namespaced_config_map(arguments.namespace, label_selector=RECORD_LABEL).items
-    listed: Any = objects.list_namespaced_custom_object(GROUP, VERSION, arguments.namespace, "rollouts")
+
+async def _export(client: AsyncClient, _: argparse.Namespace) -> int:
+    from modelops.api.v1alpha1.names import RECORD_LABEL
+    from modelops.domain.record import REGISTRY_KEY
+    from modelops.tools.errors import ToolRefused
+
     registry: dict[str, Any] = {}
-    for record in records:
-        registry.update(json.loads((record.data or {})[REGISTRY_KEY]))
-    json.dump(with_canaries(registry, listed["items"]), sys.stdout, indent=2)
+    for record in await client.config_maps(label_selector=RECORD_LABEL):
+        name = record["metadata"]["name"]
+        try:
+            registry.update(json.loads((record.get("data") or {})[REGISTRY_KEY]))
+        except (KeyError, ValueError) as error:
+            raise ToolRefused(
+                f"ConfigMap {name}, key {REGISTRY_KEY}, cannot be read: {error!r}; restore it from a backup, or "
+                "delete it so that the operator rebuilds it"
+            ) from error
+    json.dump(with_canaries(registry, (await client.rollouts.list()).items), sys.stdout, indent=2)
     print()
     return 0
 
 
-def with_canaries(registry: dict[str, Any], rollouts: list[dict[str, Any]]) -> dict[str, Any]:
+def with_canaries(registry: dict[str, Any], rollouts: Sequence[Rollout]) -> dict[str, Any]:
     """Set the status of each canary to `canary_<n>pct`: its weight is in the Rollout, not in the record."""
     shares = {
-        status["candidate"]["version"]: (status["candidate"]["model"], status.get("weight", 0))
+        rollout.status.candidate.version: (rollout.status.candidate.model, rollout.status.weight)
         for rollout in rollouts
-        if (status := rollout.get("status") or {}).get("phase") in ("Progressing", "Promoting")
-        and status.get("candidate")
+        if rollout.status.phase.value in ("Progressing", "Promoting") and rollout.status.candidate
     }
     for agent in registry.values():
         for entry in agent["history"]:

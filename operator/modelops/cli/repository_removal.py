@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from kubernetes.client import ApiException
 
 from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
 from modelops.cli import hub_access
@@ -16,6 +13,7 @@ from modelops.cli.agent_snapshot import AgentSnapshot
 from modelops.cli.cluster_agents import MAX_CONFLICTS, ClusterAgents
 from modelops.cli.errors import CommandError, RecordChangedError
 from modelops.cli.lineage import splits_with_example
+from modelops.client import Forbidden
 from modelops.domain.hub_repositories import RepositoryCatalog
 from modelops.domain.prune_record import unfinished_removals, with_removal_announced, with_removal_confirmed
 from modelops.domain.pruning import PruneDecision, PrunePlanner, PrunePolicy, Splits
@@ -40,25 +38,27 @@ async def read_hub(hub: HuggingFaceRepositoryCatalog, org: str, example: str | N
     return HubContents(catalog=catalog, splits=splits)
 
 
-def decide_and_remove(
+async def decide_and_remove(
     agents: ClusterAgents,
-    arguments: argparse.Namespace,
-    name: str,
+    agent: AgentSnapshot,
     hub_contents: HubContents,
     policy: PrunePolicy,
+    *,
+    removes: bool,
 ) -> tuple[PruneDecision, ...]:
-    """Return the decisions on one agent's repositories; with `--yes` remove them.
+    """Return the decisions on one agent's repositories, after carrying them out where it `removes`.
 
     The record is read before the objects that show what is in use, and its write is conditional. If a rollout claims a
     model in between, the write is a conflict, and everything is read and decided again.
     """
     for _ in range(MAX_CONFLICTS):
         now = datetime.now(UTC)
-        snapshots = read_all_namespaces(agents, arguments.namespace)
-        snapshot = next((s for s in snapshots if (s.namespace, s.name) == (arguments.namespace, name)), None)
+        snapshots = await read_all_namespaces(agents, agent.namespace)
+        snapshot = next((one for one in snapshots if one.full_name == agent.full_name), None)
         if snapshot is None or snapshot.record is None:
             raise CommandError(
-                f"{name} has no record: make one with `modelops registry rebuild {name} -n {arguments.namespace}`"
+                f"{agent.name} has no record: make one with "
+                f"`modelops registry rebuild {agent.name} -n {agent.namespace}`"
             )
         decisions = PrunePlanner(
             record=snapshot.record,
@@ -70,36 +70,34 @@ def decide_and_remove(
             runs=frozenset(run.metadata.uid for run in snapshot.runs.values()),
             example_splits=hub_contents.splits,
         ).decisions()
-        if not arguments.yes:
+        if not removes:
             return decisions
         announced = with_removal_announced(snapshot.record, decisions, at=timestamp(now))
         try:
             if announced != snapshot.record:
-                agents.write_record(snapshot, announced)
+                await agents.write_record(snapshot, announced)
         except RecordChangedError:
             continue
-        remove(agents, snapshot, decisions)
+        await remove(agents, snapshot, decisions)
         return decisions
     raise CommandError(
-        f"the record of {name} changed {MAX_CONFLICTS} times while it was read: run the command again"
+        f"the record of {agent.name} changed {MAX_CONFLICTS} times while it was read: run the command again"
     )
 
 
-def read_all_namespaces(agents: ClusterAgents, namespace: str) -> list[AgentSnapshot]:
+async def read_all_namespaces(agents: ClusterAgents, namespace: str) -> list[AgentSnapshot]:
     """Read all agents of the cluster, because two namespaces may share an organisation.
 
     A caller who may not read all namespaces gets only `namespace`, and a warning on stderr.
     """
     try:
-        return agents.list_all(None)
-    except ApiException as error:
-        if error.status != 403:
-            raise
-    print(
-        f"only namespace {namespace} can be read: it is unknown which models other namespaces use",
-        file=sys.stderr,
-    )
-    return agents.list_all(namespace)
+        return await agents.list_all(None)
+    except Forbidden:
+        print(
+            f"only namespace {namespace} can be read: it is unknown which models other namespaces use",
+            file=sys.stderr,
+        )
+    return await agents.list_all(namespace)
 
 
 def combine_uses(snapshots: Sequence[AgentSnapshot], now: datetime) -> RepositoriesInUse:
@@ -110,33 +108,33 @@ def combine_uses(snapshots: Sequence[AgentSnapshot], now: datetime) -> Repositor
     return uses
 
 
-def remove(agents: ClusterAgents, snapshot: AgentSnapshot, decisions: Sequence[PruneDecision]) -> None:
+async def remove(agents: ClusterAgents, snapshot: AgentSnapshot, decisions: Sequence[PruneDecision]) -> None:
     """Delete repositories and write each deletion into the record. Models come before the data that they need.
 
     Removals that an interrupted command has announced in the record are finished, too.
     """
-    newest = agents.list_named(snapshot.namespace, [snapshot.name])[0]
+    (newest,) = await agents.list_named(snapshot.namespace, [snapshot.name])
     assert newest.record is not None
     decided = {decision.repo for decision in decisions}
     chosen = [(decision.repo, decision.kind) for decision in decisions if decision.removed]
     interrupted = [(repo, kind) for repo, kind in unfinished_removals(newest.record) if repo not in decided]
     for repo, kind in (*chosen, *interrupted):
         print(f"removing {kind} {repo}", file=sys.stderr)
-        hub_access.query_hub(lambda hub, repo=repo, kind=kind: hub.delete(repo, kind))  # type: ignore[misc]
-        record_deletion(agents, snapshot, repo)
+        await hub_access.query_hub(lambda hub, repo=repo, kind=kind: hub.delete(repo, kind))  # type: ignore[misc]
+        await record_deletion(agents, snapshot, repo)
 
 
-def record_deletion(agents: ClusterAgents, snapshot: AgentSnapshot, repo: str) -> None:
+async def record_deletion(agents: ClusterAgents, snapshot: AgentSnapshot, repo: str) -> None:
     """Write into the record that a repository is deleted. Raises CommandError if the record changes too often."""
     for _ in range(MAX_CONFLICTS):
-        newest = agents.list_named(snapshot.namespace, [snapshot.name])[0]
+        (newest,) = await agents.list_named(snapshot.namespace, [snapshot.name])
         if newest.record is None:
             return
         changed = with_removal_confirmed(newest.record, repo, at=timestamp(datetime.now(UTC)))
         if changed == newest.record:
             return
         try:
-            agents.write_record(newest, changed)
+            await agents.write_record(newest, changed)
         except RecordChangedError:
             continue
         return

@@ -21,9 +21,13 @@ def add_named(parser: argparse.ArgumentParser, name: str, *kinds: str, **setting
     parser.add_argument(name, **settings).completer = names(*kinds)  # type: ignore[attr-defined]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that choose cluster, namespace and caller, by kubectl's names."""
-    parser.add_argument("-n", "--namespace", help="namespace (default: that of the kubeconfig's context)")
+def add_arguments(
+    parser: argparse.ArgumentParser,
+    *,
+    namespace: str = "namespace (default: that of the kubeconfig's context)",
+) -> None:
+    """Add the arguments that choose cluster, namespace and caller, by kubectl's names. `namespace`: the help of -n."""
+    parser.add_argument("-n", "--namespace", help=namespace)
     parser.add_argument("--kubeconfig", help="kubeconfig file (default: the same as kubectl's)")
     parser.add_argument("--context", help="context of the kubeconfig (default: its current one)")
     parser.add_argument("--as", dest="as_user", metavar="USER", help="act as this user, as kubectl does")
@@ -37,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_with_client(command: str, arguments: argparse.Namespace, work: Work) -> int:
-    """Run `work` with a client, and report its errors on stderr.
+def run_with_client(command: str, arguments: argparse.Namespace, work: Work, *, extras: str = "cli") -> int:
+    """Run `work` with a client, and report its errors on stderr. `extras`: those that install what it imports.
 
     Exit status: that of `work`; 1 where the request was refused, 2 where the cluster or a package is not available,
     130 where the user interrupted it.
@@ -46,7 +50,7 @@ def run_with_client(command: str, arguments: argparse.Namespace, work: Work) -> 
     try:
         return asyncio.run(_run(command, arguments, work))
     except ImportError as error:
-        print(f"modelops {command}: {error}; pip install 'modelops[cli]'", file=sys.stderr)
+        print(f"modelops {command}: {error}; pip install 'modelops[{extras}]'", file=sys.stderr)
         return 2
 
 

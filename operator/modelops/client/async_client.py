@@ -13,7 +13,7 @@ from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client.access import Access
 from modelops.client.errors import NotFound, NotServed
-from modelops.client.kinds import Kind
+from modelops.client.kinds import PAGE, Kind
 from modelops.client.transport import REQUEST_SECONDS, Json, Transport
 
 
@@ -96,6 +96,40 @@ class AsyncClient:
             )
         except (NotFound, NotServed):
             return None
+
+    async def config_maps(
+        self,
+        *,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        every_namespace: bool = False,
+    ) -> list[Json]:
+        """The ConfigMaps of a namespace, or of the whole cluster, as the API server stores them."""
+        place = None if every_namespace else namespace or await self.namespace()
+        path = f"/api/v1/namespaces/{place}/configmaps" if place else "/api/v1/configmaps"
+        found: list[Json] = []
+        query: dict[str, str | int | bool | None] = {"labelSelector": label_selector, "limit": PAGE}
+        while True:
+            listed = await self._transport.request("list", path, namespace=place, query=query)
+            found += listed["items"]
+            query["continue"] = listed["metadata"].get("continue") or None
+            if not query["continue"]:
+                return found
+
+    async def create_config_map(
+        self, name: str, data: Mapping[str, str], *, labels: Mapping[str, str], namespace: str | None = None
+    ) -> None:
+        """Create a ConfigMap. Raises AlreadyExists."""
+        place = namespace or await self.namespace()
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "labels": dict(labels)},
+            "data": dict(data),
+        }
+        await self._transport.request(
+            "create", f"/api/v1/namespaces/{place}/configmaps", namespace=place, body=body
+        )
 
     async def patch_config_map(
         self, name: str, change: Json, *, namespace: str | None = None, resource_version: str

@@ -80,7 +80,7 @@ def api_error(
             "context of the kubeconfig"
         )
     if status == 403:
-        return Forbidden(_forbidden(message, verb=verb, resource=resource, namespace=namespace, user=user))
+        return Forbidden(_forbidden(message, verb=verb, namespace=namespace, user=user))
     if status == 404 and not details.get("name"):
         return NotServed(
             f"the cluster does not serve {what}: install the chart, or run "
@@ -136,13 +136,11 @@ def _parts(body: str) -> tuple[str, str, dict[str, Any]]:
         return " ".join(body.split())[:_MAX_BODY], "", {}
 
 
-def _forbidden(
-    message: str, *, verb: str, resource: Resource | None, namespace: str | None, user: str | None
-) -> str:
+def _forbidden(message: str, *, verb: str, namespace: str | None, user: str | None) -> str:
     if "ValidatingAdmissionPolicy" in message or "admission webhook" in message:
         return f"refused by a policy of the cluster: {message}"
     remedy = "ask an administrator of the cluster for this right"
-    if resource is not None and namespace:
+    if namespace:
         role = "view" if verb in _READS else "edit"
         remedy = (
             f"whoever administers namespace {namespace} can grant it: `kubectl create rolebinding modelops-{role} "

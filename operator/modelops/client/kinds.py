@@ -88,9 +88,13 @@ class Kind(Generic[KindT]):
         field_selector: str | None = None,
         limit: int | None = None,
         page: str | None = None,
+        every_namespace: bool = False,
     ) -> Listing[KindT]:
-        """All objects, or with `limit` one page of them. `page` is the `next_page` of the page before."""
-        place = await self._namespace(namespace)
+        """All objects, or with `limit` one page of them. `page` is the `next_page` of the page before.
+
+        With `every_namespace` the objects of the whole cluster.
+        """
+        place = None if every_namespace else await self._namespace(namespace)
         stored: list[Json] = []
         query: dict[str, Any] = {"labelSelector": label_selector, "fieldSelector": field_selector}
         while True:
@@ -284,7 +288,7 @@ class Kind(Generic[KindT]):
     async def _request(
         self,
         verb: str,
-        namespace: str,
+        namespace: str | None,
         *,
         name: str = "",
         query: Mapping[str, Any] | None = None,
@@ -295,8 +299,9 @@ class Kind(Generic[KindT]):
             verb, path, resource=self.resource, namespace=namespace, query=query, body=body
         )
 
-    def _path(self, namespace: str) -> str:
-        return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{self.resource.plural}"
+    def _path(self, namespace: str | None) -> str:
+        where = f"namespaces/{namespace}/" if namespace else ""
+        return f"/apis/{GROUP}/{VERSION}/{where}{self.resource.plural}"
 
     def _with_kind(self, item: Json) -> Json:
         """The items of a list have no apiVersion and kind of their own."""

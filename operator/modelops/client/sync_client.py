@@ -68,6 +68,7 @@ class SyncKind(Generic[KindT]):
         field_selector: str | None = None,
         limit: int | None = None,
         page: str | None = None,
+        every_namespace: bool = False,
     ) -> Listing[KindT]:
         """See `Kind.list`."""
         return self._loop.run(
@@ -77,6 +78,7 @@ class SyncKind(Generic[KindT]):
                 field_selector=field_selector,
                 limit=limit,
                 page=page,
+                every_namespace=every_namespace,
             )
         )
 
