@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 from tests.conftest import Kubectl
 from tests.patience import patient
+from tests.unit.docs.pages import ROOT
 
 from modelops.localcluster import LocalCluster
 
@@ -70,6 +73,71 @@ def test_a_cluster_that_does_not_answer_does_not_hold_the_shell(tmp_path: Path) 
     started = time.monotonic()
     assert "one" not in completions("modelops cancel ", file)
     assert time.monotonic() - started < patient(10)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    """A folder for PATH with what an installation puts there for kubectl."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    for name in ("kubectl-modelops", "kubectl_complete-modelops"):
+        module, _, function = scripts[name].partition(":")
+        program = f"import sys; from {module} import {function}; sys.exit({function}())"
+        (tmp_path / name).write_text(f"#!{sys.executable}\n{program}\n")
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def run_kubectl(cluster: LocalCluster, plugin: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PATH": f"{plugin}:{os.environ['PATH']}",
+        "KUBECONFIG": str(cluster.kubeconfig),
+    }
+    command = [str(cluster.kubectl), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=patient(60))
+
+
+def test_kubectl_runs_it_as_a_plugin(cluster: LocalCluster, plugin: Path, namespace: str) -> None:
+    assert "kubectl-modelops" in run_kubectl(cluster, plugin, "plugin", "list").stdout
+    shown = run_kubectl(cluster, plugin, "modelops", "spend", "-n", namespace)
+    assert (shown.returncode, shown.stdout) == (0, "this namespace has no AgentModel\n")
+    assert run_kubectl(cluster, plugin, "modelops", "--help").stdout.startswith("usage: kubectl modelops ")
+    wrong = run_kubectl(cluster, plugin, "modelops", "trian")
+    assert (wrong.returncode, "did you mean train?" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["tr"], ["train\ttrain a better model for an agent"]),
+        (["train", "docs", "--method", ""], ["sft", "dpo", "orpo"]),
+        (["train", "docs", "--meth"], ["--method\tdefault: sft"]),
+        (["dataset", "co"], ["collect\tmake a dataset of an agent's failures in production"]),
+        (["cancel", "-n", "NAMESPACE", "on"], ["one"]),
+        (["cancel", "it's", "$(date)"], []),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_kubectl_completes_its_words(
+    cluster: LocalCluster,
+    kubectl: Kubectl,
+    plugin: Path,
+    namespace: str,
+    words: list[str],
+    expected: list[str],
+) -> None:
+    spec = {"agentModelRef": {"name": "docs"}, "maxUSD": "1"}
+    manifest = {
+        "apiVersion": f"{GROUP}/v1alpha1",
+        "kind": "TrainingRun",
+        "metadata": {"name": "one"},
+        "spec": spec,
+    }
+    kubectl("create", "-f", "-", input=json.dumps(manifest), namespace=namespace, check=True)
+    given = [word.replace("NAMESPACE", namespace) for word in words]
+    answer = run_kubectl(cluster, plugin, "__complete", "modelops", *given)
+    *found, directive = answer.stdout.splitlines()
+    assert ([one.rstrip() for one in found], directive) == (expected, ":4"), answer
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

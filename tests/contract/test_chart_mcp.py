@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.contract.charts import REQUIRED, SWITCHES, helm_template, merged, render
 
-from modelops.cli.__main__ import build_parser
+from modelops.cli.parser import build_parser
 from modelops.localcluster.helm import HELM_4
 
 NAME = "modelops-mcp"

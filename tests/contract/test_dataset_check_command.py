@@ -9,7 +9,7 @@ import pytest
 from tests.contract.learning import PROMPT, UploadExamples, numbered
 
 from modelops.cli.__main__ import main
-from modelops.cli.dataset import _load_documents, program_input
+from modelops.cli.dataset_check import _load_documents, program_input
 from modelops.sandbox.client import SandboxInfo
 
 AGENT = Path(__file__).parents[2] / "config" / "samples" / "agentmodel-docs.yaml"

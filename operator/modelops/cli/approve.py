@@ -6,7 +6,6 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from modelops.api.v1alpha1.names import GROUP
 from modelops.cli import output, session
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _approve(client: AsyncClient, arguments: argparse.Namespace) -> int:
+    from modelops.api.v1alpha1.names import GROUP
     from modelops.tools import approval
 
     offer = await approval.read_offer(client, arguments.name)

@@ -37,14 +37,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def complete(build_parser: Callable[[str | None], argparse.ArgumentParser]) -> None:
-    """Answer a shell's question, and end the process; returns where the question cannot be answered."""
+def complete(**settings: Any) -> None:
+    """Answer a shell's question by argcomplete, and end the process; returns where it is not installed.
+
+    `settings` are those of argcomplete.autocomplete.
+    """
     try:
         import argcomplete
     except ImportError:
         return
+    from modelops.cli.commands import COMMANDS
+    from modelops.cli.parser import build_parser
+
     words = os.environ.get("COMP_LINE", "").split()
-    argcomplete.autocomplete(build_parser(words[1] if len(words) > 1 else None))
+    command = words[1] if len(words) > 1 and words[1] in COMMANDS else None
+    argcomplete.autocomplete(build_parser(command), **settings)
 
 
 def names(*kinds: str) -> Callable[..., list[str]]:

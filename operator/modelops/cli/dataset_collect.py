@@ -10,7 +10,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.cli import output, session
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from modelops.datasets.failures import Collected
 
 DEFAULT_ENDPOINT = "https://api.smith.langchain.com"
+SENSITIVE = ("private-key", "key", "email", "phone")
+"""The values of the API's SensitiveKind, which is not imported for a completion."""
 _UNITS = {"h": 1, "d": 24, "w": 168}
 
 
@@ -58,7 +59,7 @@ def register(verbs: Any) -> None:
         "--allow-sensitive",
         action="append",
         default=[],
-        choices=[kind.value for kind in SensitiveKind],
+        choices=SENSITIVE,
         help="keep runs that contain this; may be repeated",
     )
     collect.add_argument("--dry-run", action="store_true", help="only say what would be collected")
@@ -144,6 +145,7 @@ def _list(client: Client, arguments: argparse.Namespace) -> int:
 
 
 def _collect(client: Client, arguments: argparse.Namespace, project: str) -> int:
+    from modelops.api.v1alpha1.trainingrun import SensitiveKind
     from modelops.datasets.failures import CollectionRefused, collect_failures, create_dataset
 
     since = datetime.now(UTC) - _age(arguments.since)

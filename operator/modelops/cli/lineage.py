@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import re
 import sys
@@ -218,6 +217,8 @@ async def splits_with_example(
     hub: HuggingFaceRepositoryCatalog, catalog: RepositoryCatalog, example: str
 ) -> dict[str, Splits]:
     """Return the splits that contain the example, by repository and commit of prepared data."""
+
+    import asyncio
 
     async def search(repo: str, revisions: Iterable[str]) -> tuple[str, Splits]:
         commits = list(revisions)

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelops.api.v1alpha1.names import GROUP
-
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -34,6 +32,8 @@ def show(
     if output == "table":
         table()
     elif output == "name":
+        from modelops.api.v1alpha1.names import GROUP
+
         for kind, name in names:
             print(f"{kind.lower()}.{GROUP}/{name}")
     else:
@@ -86,13 +86,24 @@ def confirm(question: str, *, yes: bool) -> bool:
     """Ask on the terminal, unless `yes`. Without a terminal the answer is no."""
     if yes:
         return True
-    sys.stderr.write(f"{question} [y/N] ")
+    return ask(f"{question} [y/N] ").lower() in ("y", "yes")
+
+
+def ask(question: str) -> str:
+    """The line that is typed after a question on the terminal; empty without a terminal or an answer."""
+    import signal
+
+    sys.stderr.write(question)
     sys.stderr.flush()
+    # asyncio takes the first Ctrl-C for itself, and acts on it only after the line is typed.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return input().strip().lower() in ("y", "yes")
-    except EOFError:
+        return input().strip()
+    except (EOFError, RuntimeError, OSError, UnicodeDecodeError):
         sys.stderr.write("\n")
-        return False
+        return ""
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _plain(result: BaseModel | Sequence[BaseModel]) -> Any:

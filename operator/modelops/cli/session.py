@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -47,6 +46,8 @@ def run_with_client(command: str, arguments: argparse.Namespace, work: Work, *, 
     Exit status: that of `work`; 1 where the request was refused, 2 where the cluster or a package is not available,
     130 where the user interrupted it.
     """
+    import asyncio
+
     try:
         return asyncio.run(_run(command, arguments, work))
     except ImportError as error:

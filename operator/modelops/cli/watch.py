@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -149,6 +148,8 @@ class Shown:
 
 async def _events(client: AsyncClient, wanted: Any) -> AsyncGenerator[Event[Any] | None, None]:
     """The events of the object, or of all runs and rollouts that have not ended; None where only time has passed."""
+    import asyncio
+
     from modelops.client import has_finished
 
     queue: asyncio.Queue[Event[Any] | BaseException] = asyncio.Queue()

@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from tests.unit.docs.pages import ROOT, blocks
 
-from modelops.cli.__main__ import build_parser
+from modelops.cli.parser import build_parser
 
 PAGE = ROOT / "docs" / "guides" / "pipelines.md"
 
