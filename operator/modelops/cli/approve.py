@@ -37,11 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _approve(client: AsyncClient, arguments: argparse.Namespace) -> int:
-    from modelops.api.v1alpha1.names import GROUP
     from modelops.tools import approval
+    from modelops.tools.waiting import follow
 
     offer = await approval.read_offer(client, arguments.name)
-    print("\n".join(f"{name:<14}{value}" for name, value in approval.describe_offer(offer)))
+    output.print_fields(dict(approval.describe_offer(offer)))
     given = offer.spec.approval
     if given is not None and given.digest == offer.status.approval_digest:
         print(f"\nalready approved by {given.approved_by}")
@@ -53,9 +53,6 @@ async def _approve(client: AsyncClient, arguments: argparse.Namespace) -> int:
         print("not approved", file=sys.stderr)
         return 1
     change = await approval.approve(client, offer)
-    place = offer.metadata.namespace
-    print(
-        f"\n{change.message}; follow the run with: "
-        f"kubectl -n {place} get trainingruns.{GROUP} {arguments.name} --watch"
-    )
+    print()
+    output.say(f"{change.message}; follow it with: {follow(offer)}")
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, session
@@ -63,7 +62,7 @@ def run(command: str, arguments: argparse.Namespace) -> int:
             change,
             parsed.output,
             names=[(change.kind, change.name)],
-            table=lambda: print(change.message, file=sys.stdout),
+            table=lambda: output.say(change.message),
         )
         return 0
 

@@ -10,6 +10,7 @@ from modelops.cli import output, rollout_arguments, session
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
+    from modelops.tools.results import Deployment
 
 
 def register(subparsers: Any) -> None:
@@ -72,10 +73,23 @@ async def _deploy(client: AsyncClient, arguments: argparse.Namespace) -> int:
     )
     if found is None:
         return 1
-    message = (
-        f"Rollout {found.rollout_id} would be created (server dry run)"
-        if arguments.dry_run
-        else found.message
+    output.show(
+        found, arguments.output, names=[("Rollout", found.rollout_id)], table=lambda: _print(found, arguments)
     )
-    output.show(found, arguments.output, names=[("Rollout", found.rollout_id)], table=lambda: print(message))
     return 0 if not arguments.wait or found.deployed else 1
+
+
+def _print(found: Deployment, arguments: argparse.Namespace) -> None:
+    if arguments.dry_run:
+        print(f"Rollout {found.rollout_id} would be created (server dry run)")
+        return
+    output.print_fields(
+        {
+            "rollout": found.rollout_id,
+            "status": found.status,
+            "version": found.version,
+            "traffic": f"{found.rollout_pct} % of the sessions",
+            "endpoint": found.endpoint_url if found.rollout_pct else None,
+            "says": found.message,
+        }
+    )

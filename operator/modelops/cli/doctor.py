@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, session
+from modelops.grammar import counted
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
@@ -52,14 +52,13 @@ async def _doctor(client: AsyncClient, arguments: argparse.Namespace) -> int:
     problems = sum(check.state is State.PROBLEM for check in found)
     warnings = sum(check.state is State.WARNING for check in found)
     if arguments.output == "table":
-        print(f"\n{problems} problems, {warnings} warnings")
+        print(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}")
     return 1 if problems else 0
 
 
 def _print(check: Any) -> None:
     mark, colour = _MARKS[check.state.value]
-    if sys.stdout.isatty():
-        mark = f"\x1b[{colour}m{mark}\x1b[0m"
-    print(f"{mark} {check.subject}: {check.message}")
+    text = output.wrapped(f"{mark} {check.subject}: {check.message}", indent=2)
+    print(f"{output.styled(mark, colour)}{text[1:]}")
     if check.remedy:
-        print(f"    {check.remedy}")
+        print(output.wrapped(f"    {check.remedy}", indent=4))

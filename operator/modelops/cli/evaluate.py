@@ -10,7 +10,7 @@ from modelops.cli import output, rollout_arguments, session
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
-    from modelops.tools.results import Comparison
+    from modelops.tools.results import Comparison, MetricComparison
 
 
 def register(subparsers: Any) -> None:
@@ -69,10 +69,12 @@ def _print(found: Comparison, arguments: argparse.Namespace) -> None:
             "difference": f"{found.improvement_pct:+.1f} points"
             if found.improvement_pct is not None
             else None,
-            "interval": f"{interval[0]:+.1f} to {interval[1]:+.1f} points (95 %)" if interval else None,
+            "interval": f"{interval[0]:+.1f} to {interval[1]:+.1f} points (90 %)" if interval else None,
             "examples": found.examples or None,
             **{
-                one.name: f"{one.baseline} -> {one.candidate} ({one.unit})"
+                one.name.replace(
+                    "_", " "
+                ): f"{_measured(one, one.baseline)} -> {_measured(one, one.candidate)}"
                 for one in found.metrics
                 if one.name != "accuracy"
             },
@@ -82,4 +84,10 @@ def _print(found: Comparison, arguments: argparse.Namespace) -> None:
         }
     )
     for finding in found.findings:
-        print(f"note: {finding}")
+        print(output.wrapped(f"note: {finding}", indent=6))
+
+
+def _measured(metric: MetricComparison, value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.0f} ms" if metric.name == "latency" else f"${value:.6f}".rstrip("0")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, session
 
 if TYPE_CHECKING:
+    from modelops.api.v1alpha1.meta import Condition
     from modelops.client import AsyncClient
     from modelops.tools.results import Explanation
 
@@ -42,8 +44,10 @@ async def _explain(client: AsyncClient, arguments: argparse.Namespace) -> int:
     from modelops.tools.explaining import explain, find_object
 
     kind, name = kind_and_name(arguments.name)
-    found = explain(await find_object(client, name, kind=kind))
-    output.show(found, arguments.output, names=[(found.kind, found.name)], table=lambda: _print(found))
+    value = await find_object(client, name, kind=kind)
+    found = explain(value)
+    names = [(found.kind, found.name)]
+    output.show(found, arguments.output, names=names, table=lambda: _print(found, value.status.conditions))
     return 0
 
 
@@ -60,20 +64,23 @@ def kind_and_name(text: str) -> tuple[str | None, str]:
     return kind, name
 
 
-def _print(found: Explanation) -> None:
+def _print(found: Explanation, conditions: Sequence[Condition]) -> None:
     output.print_fields(
         {
             found.kind: found.name,
             "agent": found.agent_name,
             "phase": found.phase,
-            "reason": found.reason,
+            "reason": found.reason if found.reason != found.phase else "",
             "says": found.message,
         }
     )
-    if found.conditions:
-        print("\nConditions")
-        for line in found.conditions:
-            print(f"  {line}")
+    if conditions:
+        print()
+        width = max(len(one.type) for one in conditions)
+        for one in conditions:
+            print(f"{one.type:<{width}}   {one.status.value:<7}   {one.reason}")
+            if one.message not in ("", found.message):
+                print(output.wrapped(f"    {one.message}", indent=4))
     if found.next_steps:
         print("\nWhat you can do")
         for line in found.next_steps:

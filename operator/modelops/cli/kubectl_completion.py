@@ -41,7 +41,9 @@ def _completions(words: list[str]) -> list[str]:
     with suppress(SystemExit):
         complete(exit_method=sys.exit, output_stream=answer)
     found = [one.rstrip() for one in answer.getvalue().split("\n") if one.strip()]
-    if words[-2].startswith("-") and not words[-1].startswith("-"):  # Values: their description is the flag's.
+    if words[-2].startswith("-") and not words[-1].startswith(
+        "-"
+    ):  # Values: their description is the flag's.
         found = [one.partition("\t")[0] for one in found]
     return found
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from modelops.cli import hub_access, session
+from modelops.cli import hub_access, output, session
 
 if TYPE_CHECKING:
     from modelops.adapters.huggingface.repository_catalog import HuggingFaceRepositoryCatalog
@@ -92,7 +92,7 @@ async def show_version(client: AsyncClient, arguments: argparse.Namespace) -> in
         entries = [{"agent": agent, **entry.model_dump(mode="json")} for agent, entry in found]
         print(json.dumps(entries, indent=2))
     for agent, entry in found if arguments.output == "text" else []:
-        print("\n".join(f"{name:<14}{value}" for name, value in describe_version(agent, entry) if value))
+        output.print_fields(dict(describe_version(agent, entry)))
     if not found:
         from modelops.domain.nearest import did_you_mean
 
@@ -170,7 +170,7 @@ def describe_version(agent: str, entry: RegistryEntry) -> list[tuple[str, str]]:
         ("recipe", " ".join(f"{key}={recipe_value(value)}" for key, value in recipe.items())),
         ("recipe digest", digest),
         ("job", lineage.get("job") or ""),
-        ("cost", f"${lineage['cost_usd']}" if lineage.get("cost_usd") else ""),
+        ("cost", output.money(float(lineage["cost_usd"])) if lineage.get("cost_usd") else ""),
         ("evaluation", f"{scores} on {entry.eval_dataset}" if scores else ""),
         (
             "rebuilt",

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from modelops.api.v1alpha1.rollout import CanaryStep, Rollout, RolloutPhase, TrackSummary
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
-from modelops.cli.output import percent
+from modelops.cli.output import minutes_left, money, percent
 from modelops.client import has_finished
+from modelops.grammar import counted
 from modelops.tools.conditions import has_succeeded, number, what_happens
 
 _BAR = 20
+_TITLE = 11
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -25,11 +29,13 @@ def tree_of(value: TrainingRun | Rollout, *, losses: Sequence[float] = (), now: 
     agent = escape(value.spec.agent_model_ref.name)
     tree = Tree(f"{mark} [bold]{value.kind}/{name}[/]  [dim]agent {agent}, {_age(value, now)}[/]")
     lines = _run_lines(value, losses) if isinstance(value, TrainingRun) else _rollout_lines(value)
-    for title, text in lines:
-        tree.add(f"[cyan]{title:<11}[/]{text}")
     said = escape(what_happens(value))
-    if said:
-        tree.add(f"[cyan]{'says':<11}[/]{said}")
+    for title, text in [*lines, ("says", said)] if said else lines:
+        branch = Table.grid()  # What does not fit is continued below its own beginning.
+        branch.add_column(width=_TITLE, no_wrap=True)
+        branch.add_column(overflow="fold")
+        branch.add_row(Text(title, style="cyan"), Text.from_markup(text))
+        tree.add(branch)
     return tree
 
 
@@ -39,15 +45,18 @@ def _run_lines(run: TrainingRun, losses: Sequence[float]) -> list[tuple[str, str
     if status.dataset is not None:
         data = status.dataset
         lines.append(
-            ("data", f"{data.train} examples to train on, {data.test} held out, {data.tokens:,} tokens")
+            (
+                "data",
+                f"{counted(data.train, 'example')} to train on, {data.test} held out, {data.tokens:,} tokens",
+            )
         )
     if status.estimate is not None:
         offer = status.estimate
         minutes = f"{offer.low_minutes} to {offer.high_minutes} min on {escape(offer.flavor)}"
-        lines.append(("estimate", f"${offer.low_usd} to ${offer.high_usd}, {minutes}"))
+        lines.append(("estimate", f"{_usd(offer.low_usd)} to {_usd(offer.high_usd)}, {minutes}"))
     progress = status.progress
     if progress is not None and progress.max_steps:
-        left = f", {progress.eta_minutes} min left" if progress.eta_minutes is not None else ""
+        left = "" if has_finished(run) else minutes_left(progress.eta_minutes)
         done = 100 if status.phase is TrainingPhase.SUCCEEDED else progress.percent
         lines.append(
             ("progress", f"{bar(done)} {done} %  step {progress.step} of {progress.max_steps}{left}")
@@ -56,11 +65,11 @@ def _run_lines(run: TrainingRun, losses: Sequence[float]) -> list[tuple[str, str
         curve = f"  {sparkline(losses)}" if len(losses) > 1 else ""
         lines.append(("loss", f"{progress.loss}{curve}"))
     for attempt in status.attempts:
-        lines.append((f"attempt {attempt.attempt}", f"{escape(attempt.reason)}, ${attempt.cost_usd}"))
+        lines.append((f"attempt {attempt.attempt}", f"{escape(attempt.reason)}, {_usd(attempt.cost_usd)}"))
     if status.job is not None and status.job.url:
         lines.append(("job", escape(status.job.url)))
     if status.cost_usd is not None:
-        lines.append(("cost", f"${status.cost_usd} of at most ${run.spec.max_usd}"))
+        lines.append(("cost", f"{_usd(status.cost_usd)} of at most {_usd(run.spec.max_usd)}"))
     if status.model is not None:
         lines.append(("model", f"[bold]{escape(status.model.version)}[/]  {escape(status.model.repo)}"))
     return lines
@@ -76,13 +85,13 @@ def _rollout_lines(rollout: Rollout) -> list[tuple[str, str]]:
     evaluation = status.evaluation
     if evaluation is not None and evaluation.baseline and evaluation.candidate:
         stable, tried = number(evaluation.baseline.success), number(evaluation.candidate.success)
-        interval = " to ".join(evaluation.interval_points)
+        interval = " to ".join(map(_signed, evaluation.interval_points))
         lines.append(
             (
                 "evaluation",
-                f"stable {percent(stable)}, candidate {percent(tried)}: {evaluation.difference_points} points"
-                f"{f' ({interval})' if interval else ''}, margin {evaluation.margin_points}, "
-                f"{evaluation.examples} examples: {escape(evaluation.verdict)}",
+                f"stable {percent(stable)}, candidate {percent(tried)}: {_signed(evaluation.difference_points)} points"
+                f"{f' (90 % interval {interval})' if interval else ''}, margin {evaluation.margin_points}, "
+                f"{counted(evaluation.examples, 'example')}: {escape(evaluation.verdict)}",
             )
         )
     canary = rollout.spec.strategy.canary
@@ -97,8 +106,18 @@ def _rollout_lines(rollout: Rollout) -> list[tuple[str, str]]:
             if track is not None:
                 lines.append((title, _track(track)))
     if status.estimate_usd:
-        lines.append(("cost", f"up to ${status.estimate_usd} of at most ${rollout.spec.max_usd}"))
+        lines.append(("cost", f"up to {_usd(status.estimate_usd)} of at most {_usd(rollout.spec.max_usd)}"))
     return lines
+
+
+def _usd(amount: str) -> str:
+    return money(number(amount))
+
+
+def _signed(points: str) -> str:
+    """Percentage points of a difference, to a tenth."""
+    value = number(points)
+    return points if value is None else f"{value:+.1f}"
 
 
 def bar(done: int) -> str:
@@ -132,10 +151,9 @@ def _steps(steps: Sequence[CanaryStep], at: int, healthy: int, phase: RolloutPha
 
 
 def _track(track: TrackSummary) -> str:
-    latency = (
-        f", p95 {track.latency_p95_milliseconds} ms" if track.latency_p95_milliseconds is not None else ""
-    )
-    return f"{track.requests} requests, {track.errors} errors{latency}"
+    measured = track.requests and track.latency_p95_milliseconds is not None
+    latency = f", p95 {track.latency_p95_milliseconds} ms" if measured else ""
+    return f"{counted(track.requests, 'request')}, {counted(track.errors, 'error')}{latency}"
 
 
 def _phase(phase: str, reason: str) -> str:
@@ -150,8 +168,10 @@ def _mark(value: TrainingRun | Rollout) -> str:
 
 def _age(value: TrainingRun | Rollout, now: datetime) -> str:
     created = value.metadata.creation_timestamp
-    end = value.status.finished_at or now
-    return f"{_duration(max(0, int((end - created).total_seconds())))}" if created else "new"
+    if created is None:
+        return "new"
+    seconds = max(0, int(((value.status.finished_at or now) - created).total_seconds()))
+    return f"took {_duration(seconds)}" if has_finished(value) else f"for {_duration(seconds)}"
 
 
 def _duration(seconds: int) -> str:

@@ -58,28 +58,74 @@ def print_fields(fields: Mapping[str, object]) -> None:
     shown = {name: value for name, value in fields.items() if value not in (None, "", ())}
     width = max((len(name) for name in shown), default=0) + 2
     for name, value in shown.items():
-        print(f"{name:<{width}}{value}")
+        print(wrapped(f"{name:<{width}}{value}", indent=width))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, none: str) -> None:
-    """Print a table as kubectl does; `none` where there is no row. Colour and lines are left to the terminal."""
+    """Print a table as kubectl does; `none` where there is no row. On a terminal the last column is wrapped."""
     if not rows:
         print(none)
         return
     texts = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(row[at]) for row in [list(columns), *texts]) for at in range(len(columns))]
+    indent = sum(widths[:-1]) + 3 * (len(widths) - 1)
     for row in [list(columns), *texts]:
-        print("   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        line = "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        print(wrapped(line, indent=indent))
+
+
+def say(message: str) -> None:
+    """Print a message for people."""
+    print(wrapped(message, indent=0))
+
+
+def wrapped(text: str, *, indent: int) -> str:
+    """The text in lines that the terminal has room for, the further ones indented; elsewhere as it is.
+
+    Names and commands are not broken. A column that would be too narrow to read is left to the terminal.
+    """
+    if not sys.stdout.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    room = shutil.get_terminal_size().columns
+    if len(text) <= room or room - indent < 20:
+        return text
+    lines = textwrap.wrap(
+        text[indent:], room - indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
+    first, *more = lines or [""]
+    return "\n".join([text[:indent] + first, *(" " * indent + line for line in more)])
+
+
+def styled(text: str, code: str) -> str:
+    """The text in a style of ANSI (its code, such as 32 for green), where stdout is a terminal that shows it."""
+    import os
+
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+    return text if plain else f"\x1b[{code}m{text}\x1b[0m"
 
 
 def money(amount: float | None) -> str:
-    """`$4.50`, or a dash where there is none."""
-    return "-" if amount is None else f"${amount:,.2f}"
+    """`$4.50`, below a cent `$0.0067`, or a dash where there is none."""
+    if amount is None:
+        return "-"
+    if 0 < amount < 0.01:
+        return f"${amount:.4f}".rstrip("0")
+    return f"${amount:,.2f}"
 
 
 def percent(share: float | None) -> str:
     """`87 %` of a share from 0 to 1, or a dash where there is none."""
     return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def minutes_left(minutes: int | None) -> str:
+    """`, 12 min left` for the end of a line; empty where it is not known."""
+    if minutes is None:
+        return ""
+    return f", {minutes} min left" if minutes else ", less than a minute left"
 
 
 def confirm(question: str, *, yes: bool) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.cli.output import minutes_left
+from modelops.tools.conditions import what_happens
 
 
 class Progress:
@@ -26,7 +29,9 @@ class Progress:
         seconds = time.monotonic() - self._started
         text = f"{seconds:>6.0f} s  {line}"
         if self._terminal:
-            sys.stderr.write(f"\r\x1b[2K{text}")
+            room = shutil.get_terminal_size().columns - 1
+            shown = text if len(text) <= room else f"{text[: room - 1]}…"
+            sys.stderr.write(f"\r\x1b[2K{shown}")
         else:
             sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
@@ -38,17 +43,14 @@ class Progress:
 
 
 def line_of(value: TrainingRun | Rollout) -> str:
-    """What it does now, in one line."""
+    """What it does now, in one line: how far it is, or what it waits for."""
     status = value.status
-    parts = [f"{value.metadata.name}: {status.phase.value}"]
+    named = f"{value.metadata.name}: {status.phase.value}"
+    if isinstance(value, TrainingRun) and value.status.progress and value.status.phase.value == "Running":
+        progress = value.status.progress
+        loss = f", loss {progress.loss}" if progress.loss else ""
+        return f"{named} {progress.percent} %{loss}{minutes_left(progress.eta_minutes)}"
     if status.reason and status.reason != status.phase.value:
-        parts.append(f"({status.reason})")
-    if isinstance(value, TrainingRun):
-        if value.status.progress is not None and value.status.phase.value == "Running":
-            progress = value.status.progress
-            loss = f", loss {progress.loss}" if progress.loss else ""
-            left = f", {progress.eta_minutes} min left" if progress.eta_minutes is not None else ""
-            parts.append(f"{progress.percent} %{loss}{left}")
-    elif value.status.weight:
-        parts.append(f"{value.status.weight} % of the sessions")
-    return " ".join(parts)
+        named += f" ({status.reason})"
+    says = what_happens(value)
+    return named if says in (status.reason, status.phase.value) else f"{named}: {says}"

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from modelops.cli import hub_access, session
+from modelops.cli import hub_access, output, session
 from modelops.cli.lineage import parse_example_id
 
 if TYPE_CHECKING:
@@ -122,17 +122,15 @@ def print_verdicts(arguments: argparse.Namespace, decisions: Sequence[PruneDecis
         (
             action if decision.removed else "kept",
             decision.kind,
-            decision.version or "-",
+            decision.version,
             decision.repo,
             decision.reason
             + (f"; first: {decision.remedy}" if decision.remedy and arguments.example else ""),
         )
         for decision in decisions
     ]
-    heads = ("action", "kind", "version", "repository", "reason")
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(4)]
-    for row in (heads, *rows):
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
+    heads = ("ACTION", "KIND", "VERSION", "REPOSITORY", "REASON")
+    output.print_table(heads, rows, none="no repository of the agent is on the Hub")
     removed = sum(decision.removed for decision in decisions)
     if arguments.example:
         print(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from modelops.cli import session
+from modelops.cli import output, session
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
@@ -61,17 +61,16 @@ async def _go_back(client: AsyncClient, arguments: argparse.Namespace) -> int:
 
     if arguments.direct:
         place = await _place(client, arguments)
-        print(await go_back_directly(client, place, arguments.agent_model, to=arguments.to))
+        said = await go_back_directly(client, place, arguments.agent_model, to=arguments.to)
     else:
-        print(
-            await go_back(
-                client,
-                arguments.agent_model,
-                to=arguments.to,
-                max_usd=arguments.max_usd,
-                created_by="modelops-cli",
-            )
+        said = await go_back(
+            client,
+            arguments.agent_model,
+            to=arguments.to,
+            max_usd=arguments.max_usd,
+            created_by="modelops-cli",
         )
+    output.say(said)
     return 0
 
 

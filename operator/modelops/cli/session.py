@@ -67,6 +67,7 @@ async def _run(command: str, arguments: argparse.Namespace, work: Work) -> int:
         Uncertain,
         WaitTimeout,
     )
+    from modelops.tools.conditions import what_happens
     from modelops.tools.errors import ToolRefused
 
     as_user = arguments.as_user
@@ -86,7 +87,8 @@ async def _run(command: str, arguments: argparse.Namespace, work: Work) -> int:
         print(f"modelops {command}: {error}", file=sys.stderr)
         return 2
     except WaitTimeout as error:
-        print(f"modelops {command}: {error}; it goes on without this command", file=sys.stderr)
+        says = f"it says: {what_happens(error.last)}; " if error.last is not None else ""
+        print(f"modelops {command}: {error}; {says}it goes on without this command", file=sys.stderr)
         return 1
     except (ClientError, ToolRefused) as error:
         print(f"modelops {command}: {error}", file=sys.stderr)

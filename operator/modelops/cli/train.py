@@ -10,7 +10,7 @@ from modelops.cli import output, session
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
-    from modelops.tools.results import TrainingJob, TrainingQuote
+    from modelops.tools.results import JobProgress, TrainingJob, TrainingQuote
     from modelops.tools.training_request import TrainingRequest
 
 METHODS = ("sft", "dpo", "orpo")
@@ -106,7 +106,7 @@ async def _train(client: AsyncClient, arguments: argparse.Namespace) -> int:
         ended,
         arguments.output,
         names=[("TrainingRun", ended.job_id)],
-        table=lambda: print(f"{ended.job_id}: {ended.status}: {ended.message}"),
+        table=lambda: _print_end(ended, arguments.namespace),
     )
     return 0 if ended.succeeded else 1
 
@@ -156,5 +156,20 @@ def _show_quote(quote: TrainingQuote, form: str) -> None:
     output.show(quote, form, names=[("TrainingRun", quote.quote_id)], table=table)
 
 
+def _print_end(ended: JobProgress, namespace: str | None) -> None:
+    place = f" -n {namespace}" if namespace else ""
+    agent, version = ended.agent_name, ended.version
+    output.print_fields(
+        {
+            "run": ended.job_id,
+            "status": ended.status,
+            "version": version,
+            "cost": output.money(ended.cost_usd) if ended.cost_usd is not None else None,
+            "says": ended.message,
+            "next": f"modelops evaluate {agent} {version}{place}" if ended.succeeded and version else None,
+        }
+    )
+
+
 def _show_job(job: TrainingJob, form: str, *, message: str) -> None:
-    output.show(job, form, names=[("TrainingRun", job.job_id)], table=lambda: print(message))
+    output.show(job, form, names=[("TrainingRun", job.job_id)], table=lambda: output.say(message))

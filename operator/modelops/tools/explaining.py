@@ -70,7 +70,7 @@ def next_steps(value: Explained) -> list[str]:
     if not has_finished(value):
         return [
             f"modelops watch {name} -n {place}",
-            f'kubectl -n {place} patch rollouts.{GROUP} {name} --type merge -p \'{{"spec":{{"paused":true}}}}\'',
+            f"modelops pause {name} -n {place}",
             f"modelops abort {name} -n {place}",
         ]
     if value.status.phase is RolloutPhase.SUCCEEDED and value.spec.strategy.evaluate_only is not None:

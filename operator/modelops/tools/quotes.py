@@ -54,7 +54,11 @@ async def estimate_training(
     run = await ended(client.training_runs, run, wait_seconds=wait_seconds, seen=seen)
     if not has_succeeded(run):
         raise ToolRefused(f"no estimate: {what_happens(run)}")
-    return quote_of(run, agent_name=agent.spec.agent, max_usd=request.max_usd)
+    langsmith = agent.spec.langsmith
+    default = langsmith.training_dataset if langsmith else None
+    return quote_of(
+        run, agent_name=agent.spec.agent, max_usd=request.max_usd, dataset=request.dataset_id or default
+    )
 
 
 async def read_quote(client: AsyncClient, quote_id: str) -> TrainingRun:
@@ -99,8 +103,13 @@ def limit_of(estimate: Estimate) -> str:
     return usd(str(limit.quantize(Decimal("0.01"), rounding=ROUND_CEILING)))
 
 
-def quote_of(run: TrainingRun, *, agent_name: str, max_usd: str | None = None) -> TrainingQuote:
-    """The quote of an estimate that has succeeded. `max_usd`: the limit that the caller sets."""
+def quote_of(
+    run: TrainingRun, *, agent_name: str, max_usd: str | None = None, dataset: str | None = None
+) -> TrainingQuote:
+    """The quote of an estimate that has succeeded. `max_usd`: the limit that the caller sets.
+
+    `dataset`: its name; without it, it is named by what the run says.
+    """
     estimate, data = run.status.estimate, run.status.dataset
     assert estimate is not None
     made = run.status.finished_at or datetime.now(UTC)
@@ -109,7 +118,7 @@ def quote_of(run: TrainingRun, *, agent_name: str, max_usd: str | None = None) -
         agent_name=agent_name,
         base_model=run.base_model,
         training_method=run.spec.method.value,
-        dataset_id=(run.spec.dataset.langsmith or "") if run.spec.dataset else "",
+        dataset_id=dataset or run.spec.dataset.langsmith or (f"ls://{data.langsmith_id}" if data else ""),
         examples=data.train if data else 0,
         low_usd=float(estimate.low_usd),
         high_usd=float(estimate.high_usd),

@@ -97,7 +97,7 @@ class Comparison(Result):
     status: str
     finished: bool
     interval_points: tuple[float, float] | None = Field(
-        description="95 % confidence interval of the difference, in percentage points."
+        description="90 % confidence interval of the difference, in percentage points."
     )
     examples: int
     metrics: tuple[MetricComparison, ...]

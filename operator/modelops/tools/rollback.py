@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelops.api.v1alpha1.names import GROUP, record_name
+from modelops.api.v1alpha1.names import record_name
 from modelops.client import AsyncClient, NotFound
 from modelops.domain.reasons import AgentModelReason
 from modelops.domain.record import Record
@@ -39,7 +39,7 @@ async def go_back(
     if going_back is not None:
         name, version = going_back["metadata"]["name"], going_back["spec"]["candidate"]["version"]
         already = (
-            f"rollout {name} goes back to {version} already{_waits(going_back)}: {_watch(namespace, name)}"
+            f"rollout {name} goes back to {version} already{_waits(going_back)}; {_watch(namespace, name)}"
         )
         return "\n".join(filter(None, [aborted, already]))
     if aborted:
@@ -94,7 +94,7 @@ async def abort_rollouts(client: AsyncClient, now: Situation, *, spared: str = "
             if (uid := item["metadata"]["uid"]) == served
         }
     aborted = {uid: name for uid, name in names.items() if await _abort(client, name, uid)}
-    messages = [f"rollout {name} is being aborted: {_watch(namespace, name)}" for name in aborted.values()]
+    messages = [f"rollout {name} is being aborted; {_watch(namespace, name)}" for name in aborted.values()]
     if routing is not None and served and served not in aborted:
         orphan = (
             f"{agent} has {routing.weight} percent of its sessions on a canary in {config_map}/{key}, but no running "
@@ -160,7 +160,7 @@ async def _undo(
         created_by=created_by,
     )
     name = made.metadata.name
-    return f"rollout {name} goes back from {record.stable.version} to {target}: {_watch(namespace, name)}"
+    return f"rollout {name} goes back from {record.stable.version} to {target}; {_watch(namespace, name)}"
 
 
 def _reported_problem(found: Any) -> str | None:
@@ -172,7 +172,7 @@ def _reported_problem(found: Any) -> str | None:
 
 
 def _watch(namespace: str, name: str) -> str:
-    return f"kubectl -n {namespace} get rollouts.{GROUP} {name} --watch"
+    return f"follow it with: modelops watch {name} -n {namespace}"
 
 
 def _waits(rollout: Any) -> str:

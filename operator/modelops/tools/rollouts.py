@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
-from modelops.api.v1alpha1.names import GROUP
 from modelops.api.v1alpha1.rollout import ArmResult, Rollout, RolloutPhase
 from modelops.client import AsyncClient, has_finished
 from modelops.domain.versions import release_version
@@ -19,7 +18,7 @@ from modelops.tools.conditions import number, what_happens
 from modelops.tools.errors import ToolRefused
 from modelops.tools.names import create_once
 from modelops.tools.results import Comparison, Deployment, MetricComparison
-from modelops.tools.waiting import ended_or_latest
+from modelops.tools.waiting import ended_or_latest, follow
 
 METRICS: Final = ("accuracy", "latency", "cost_per_1k_tokens")
 TARGETS: Final = ("huggingface", "openrouter")
@@ -264,6 +263,7 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
     status = rollout.status
     deployed = status.phase is RolloutPhase.SUCCEEDED and rollout.spec.strategy.evaluate_only is None
     candidate = status.candidate
+    following = "" if has_finished(rollout) else f"; follow it with: {follow(rollout)}"
     return Deployment(
         deployed=deployed,
         endpoint_url=(candidate.endpoint_url or None) if candidate else None,
@@ -274,7 +274,7 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
         status=status.phase.value,
         finished=has_finished(rollout),
         created=created,
-        message=f"{what_happens(rollout)}; follow it with: {_follow(rollout)}",
+        message=what_happens(rollout) + following,
     )
 
 
@@ -314,7 +314,3 @@ async def _last_rollout(client: AsyncClient, agent: AgentModel) -> Rollout | Non
         if one.spec.agent_model_ref.name == agent.metadata.name and one.status.evaluation is not None
     ]
     return max(mine, key=lambda one: str(one.metadata.creation_timestamp), default=None)
-
-
-def _follow(rollout: Rollout) -> str:
-    return f"kubectl -n {rollout.metadata.namespace} get rollouts.{GROUP} {rollout.metadata.name} --watch"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from modelops.api.v1alpha1.names import GROUP
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client import AsyncClient
 from modelops.tools.amounts import usd
@@ -21,6 +20,7 @@ from modelops.tools.names import (
 from modelops.tools.quotes import ensure_quote_is_for, limit_of, read_quote
 from modelops.tools.results import TrainingJob
 from modelops.tools.training_request import TrainingRequest, training_spec
+from modelops.tools.waiting import follow
 
 
 async def start_training(
@@ -121,8 +121,7 @@ async def start_training_up_to(
 def job_of(run: TrainingRun, *, created: bool) -> TrainingJob:
     """A TrainingRun as the answer to the request that created it."""
     status = run.status
-    name, place = run.metadata.name, run.metadata.namespace
-    follow = f"kubectl -n {place} get trainingruns.{GROUP} {name} --watch"
+    name = run.metadata.name
     return TrainingJob(
         job_id=name,
         hub_repo=status.model.repo if status.model else None,
@@ -130,7 +129,8 @@ def job_of(run: TrainingRun, *, created: bool) -> TrainingJob:
         status_url=(status.job.url or None) if status.job else None,
         phase=status.phase.value,
         created=created,
-        message=f"training {name} {'has started' if created else 'had been started already'}; follow it with: {follow}",
+        message=f"training {name} {'has started' if created else 'had been started already'}; follow it with: "
+        f"{follow(run)}",
     )
 
 

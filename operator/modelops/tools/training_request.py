@@ -13,6 +13,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.training_config import TrainingConfig
 from modelops.api.v1alpha1.trainingrun import Method
 from modelops.client import AsyncClient
+from modelops.domain.nearest import did_you_mean
 from modelops.tools.agents import find_agent
 from modelops.tools.errors import ToolRefused
 
@@ -76,8 +77,9 @@ def _config(given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return TrainingConfig.model_validate(prepared).wire()
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        known = ", ".join(TrainingConfig.model_fields)
-        raise ToolRefused(
-            f"training_config.{'.'.join(map(str, first['loc']))}: {first['msg']}; its fields are {known}"
-        ) from error
+        first = error.errors(include_url=False)[0]
+        place = f"training_config.{'.'.join(map(str, first['loc']))}"
+        if first["type"] == "extra_forbidden":
+            known = did_you_mean(str(first["loc"][0]), TrainingConfig.model_fields, none="")
+            raise ToolRefused(f"{place}: there is no such value: {known}") from error
+        raise ToolRefused(f"{place}: {first['input']!r}: {first['msg']}") from error

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelops.api.v1alpha1.reading import KindT
+from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client import WaitTimeout, has_finished
 from modelops.client.kinds import Kind
+
+
+def follow(value: TrainingRun | Rollout) -> str:
+    """The command with which a person follows it."""
+    return f"modelops watch {value.metadata.name} -n {value.metadata.namespace}"
 
 
 async def ended(
