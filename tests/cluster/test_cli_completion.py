@@ -100,7 +100,7 @@ def run_kubectl(cluster: LocalCluster, plugin: Path, *arguments: str) -> subproc
 def test_kubectl_runs_it_as_a_plugin(cluster: LocalCluster, plugin: Path, namespace: str) -> None:
     assert "kubectl-modelops" in run_kubectl(cluster, plugin, "plugin", "list").stdout
     shown = run_kubectl(cluster, plugin, "modelops", "spend", "-n", namespace)
-    assert (shown.returncode, shown.stdout) == (0, "this namespace has no AgentModel\n")
+    assert (shown.returncode, shown.stdout) == (0, f"namespace {namespace} has no AgentModel\n")
     assert run_kubectl(cluster, plugin, "modelops", "--help").stdout.startswith("usage: kubectl modelops ")
     wrong = run_kubectl(cluster, plugin, "modelops", "trian")
     assert (wrong.returncode, "did you mean train?" in wrong.stderr) == (2, True)

@@ -27,20 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         complete()
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):  # What an encoding does not have is shown as `?`.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    _prepare_output()
     try:
         status = _run(argv)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         if sys.stderr.isatty():
             print(file=sys.stderr)  # The line with ^C ends here.
         return 130
     except BrokenPipeError:  # As `modelops models docs | head -1`; nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 141
+    except OSError as error:  # As a full disk. What a command knows how to handle, it has handled.
+        print(f"{program()}: {error}", file=sys.stderr)
+        _discard_output()
+        return 2
     return status
 
 
@@ -61,10 +62,26 @@ def _run(argv: list[str]) -> int:
         hint = f"did you mean {' or '.join(near)}?" if near else f"`{program()} --help` lists them"
         print(f"{program()}: there is no command {command!r}: {hint}", file=sys.stderr)
         return 2
-    from modelops.cli.parser import build_parser
+    from modelops.cli.parser import parse
 
-    parsed = build_parser(command).parse_args(argv)
+    parsed = parse(argv)
     return int(parsed.run(parsed))
+
+
+def _prepare_output() -> None:
+    """Let nothing fail that only shows: a closed stream takes everything, and signs without encoding become `?`."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _discard_output() -> None:
+    """Let the interpreter flush what is left to nowhere, when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelops.cli import dataset_collect
+from modelops.cli.argument_types import count
 
 MIN_EXAMPLES = 20
 
@@ -42,7 +43,7 @@ def register(subparsers: Any) -> None:
     )
     check.add_argument(
         "--min-examples",
-        type=int,
+        type=count,
         default=MIN_EXAMPLES,
         help="smallest accepted number (default: %(default)s)",
     )

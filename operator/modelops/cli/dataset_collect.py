@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, session
+from modelops.cli.argument_types import count
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -32,7 +33,7 @@ def register(verbs: Any) -> None:
         description="List the datasets of LANGSMITH_API_KEY, the newest first.",
     )
     listed.add_argument("--contains", help="only those whose name contains this")
-    listed.add_argument("--limit", type=int, default=50, help="at most so many (default: %(default)s)")
+    listed.add_argument("--limit", type=count, default=50, help="at most so many (default: %(default)s)")
     output.add_arguments(listed)
     listed.set_defaults(run=run_list)
     collect = verbs.add_parser(
@@ -52,7 +53,7 @@ def register(verbs: Any) -> None:
     )
     collect.add_argument("--feedback", help="look at this feedback only (default: any)")
     collect.add_argument(
-        "--limit", type=int, default=200, help="at most so many examples (default: %(default)s)"
+        "--limit", type=count, default=200, help="at most so many examples (default: %(default)s)"
     )
     collect.add_argument("--name", help="name of the dataset (default: AGENT-failures-YYYYMMDD)")
     collect.add_argument(
@@ -188,9 +189,9 @@ def _said(found: Collected, project: str, since: str) -> list[str]:
     ]
     if found.repeated:
         lines.append(f"{found.repeated} more have the inputs of another one")
-    for kind, count in sorted(found.sensitive.items()):
+    for kind, number in sorted(found.sensitive.items()):
         keep = f"--allow-sensitive {kind.value} keeps them"
-        lines.append(f"{count} left out, because they contain: {kind.value} ({keep})")
+        lines.append(f"{number} left out, because they contain: {kind.value} ({keep})")
     return lines
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, rollout_arguments, session
+from modelops.cli.argument_types import count
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
@@ -30,7 +31,7 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--pause",
-        type=int,
+        type=count,
         default=86400,
         metavar="SECONDS",
         help="healthy seconds of the canary before all traffic moves (default: %(default)s)",

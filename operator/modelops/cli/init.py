@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from modelops.cli import output, session
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
+    from modelops.tools.drafting import DraftRequest
 
 
 def register(subparsers: Any) -> None:
@@ -19,8 +21,8 @@ def register(subparsers: Any) -> None:
         "init",
         help="write the manifest of an agent",
         description="Write the AgentModel of an agent from the agents' file that is in the cluster, and say on stderr "
-        "what was guessed and what else must be created. The API server checks it and stores nothing. Exit status 1: "
-        "there is no such agent; 2: no cluster.",
+        "what was guessed and what else must be created. On a terminal it asks first for what it would guess. The API "
+        "server checks it and stores nothing. Exit status 1: there is no such agent; 2: no cluster.",
     )
     parser.add_argument("agent", help="the agent's key in agents.yaml, such as feature_dev")
     parser.add_argument("--config-map", help="ConfigMap with the agents' file (default: the only one)")
@@ -31,6 +33,11 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--training-dataset", help="ls://<id or exact name>")
     parser.add_argument("--evaluation-dataset", help="ls://<id or exact name> of held-out examples")
     parser.add_argument("--budget", help="US dollars a month (default: 100)")
+    parser.add_argument(
+        "--input-key", help="key of an example's inputs that the prompt is made from (default: task)"
+    )
+    parser.add_argument("--output-key", help="key of an example's outputs that is the answer (default: code)")
+    parser.add_argument("--yes", action="store_true", help="do not ask: guess what no flag says")
     parser.add_argument("-f", "--file", type=Path, help="write it to this new file (default: stdout)")
     session.add_arguments(parser)
     parser.set_defaults(run=run)
@@ -55,8 +62,12 @@ async def _init(client: AsyncClient, arguments: argparse.Namespace) -> int:
         training_dataset=arguments.training_dataset,
         evaluation_dataset=arguments.evaluation_dataset,
         monthly_usd=arguments.budget,
+        input_key=arguments.input_key,
+        output_key=arguments.output_key,
     )
     draft = await draft_agent(client, request)
+    if sys.stdin.isatty() and not arguments.yes:
+        draft = await draft_agent(client, _asked(request))
     if arguments.file is None:
         output.print_document(draft.manifest, "yaml")
     else:
@@ -67,7 +78,31 @@ async def _init(client: AsyncClient, arguments: argparse.Namespace) -> int:
             raise ToolRefused(f"{arguments.file} is not written: {error.strerror}") from error
     sys.stdout.flush()
     for guess in draft.guesses:
-        print(f"guessed: {guess}", file=sys.stderr)
+        print(output.wrapped(f"guessed: {guess}", indent=9, stream=sys.stderr), file=sys.stderr)
+    if draft.commands:
+        print("run, what has not been run yet:", file=sys.stderr)
     for command in draft.commands:
-        print(f"run, if it is not there yet: {command}", file=sys.stderr)
+        print(f"  {command}", file=sys.stderr)
+    if arguments.file is not None:
+        print(f"then: kubectl apply -f {arguments.file}", file=sys.stderr)
     return 0
+
+
+def _asked(request: DraftRequest) -> DraftRequest:
+    """The request with the answers of the person at the terminal; an empty answer leaves the guess."""
+    from modelops.tools.drafting import INPUT_KEY, OUTPUT_KEY, default_dataset
+
+    agent = request.agent
+    questions = {
+        "training_dataset": ("LangSmith dataset to train on", default_dataset(agent, "train")),
+        "evaluation_dataset": ("LangSmith dataset of held-out examples", default_dataset(agent, "holdout")),
+        "input_key": ("key of an example's inputs that has the task", INPUT_KEY),
+        "output_key": ("key of an example's outputs that has the answer", OUTPUT_KEY),
+        "monthly_usd": ("US dollars that the agent may cost in a month", "100"),
+    }
+    answers = {
+        name: output.ask(f"{question} [{default}]: ")
+        for name, (question, default) in questions.items()
+        if getattr(request, name) is None
+    }
+    return replace(request, **{name: answer for name, answer in answers.items() if answer})

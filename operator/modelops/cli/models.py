@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, session
+from modelops.cli.argument_types import count
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
@@ -20,7 +21,7 @@ def register(subparsers: Any) -> None:
         description="Show what serves an agent, and its trained versions with their scores, newest first.",
     )
     session.add_named(parser, "agent", "agent_models", help="the agent, such as feature_dev")
-    parser.add_argument("--limit", type=int, default=50, help="versions of one page (default: %(default)s)")
+    parser.add_argument("--limit", type=count, default=50, help="versions of one page (default: %(default)s)")
     parser.add_argument("--page", help="the next versions: what the page before has shown")
     session.add_arguments(parser)
     output.add_arguments(parser)
@@ -42,9 +43,10 @@ async def _models(client: AsyncClient, arguments: argparse.Namespace) -> int:
 
 
 def _print(found: AgentModels) -> None:
-    print(f"{found.agent_name} is served by {found.current_version}, {found.current_model}\n")
+    output.say(f"{found.agent_name} is served by {found.current_version}, {found.current_model}")
+    print()
     output.print_table(
-        ("VERSION", "STATUS", "ACCURACY", "AGAINST STABLE", "BASE MODEL", "METHOD", "TRAINED"),
+        ("VERSION", "STATUS", "ACCURACY", "CHANGE", "METHOD", "TRAINED", "BASE MODEL"),
         [_row(one) for one in found.models],
         none="no version has been trained yet",
     )
@@ -60,7 +62,7 @@ def _row(one: ModelVersion) -> tuple[object, ...]:
         one.deployment_status,
         output.percent(float(accuracy)) if accuracy is not None else None,
         one.eval_scores.get("baseline_improvement"),
-        one.base_model,
         one.training_method,
         f"{one.training_date:%Y-%m-%d}" if one.training_date else None,
+        one.base_model,
     )

@@ -6,11 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+_GAP, _NARROW = 3, 20
+"""Blanks between columns; the width below which a column of words cannot be read."""
 FORMATS = ("table", "json", "yaml", "name")
 
 
@@ -62,16 +64,34 @@ def print_fields(fields: Mapping[str, object]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, none: str) -> None:
-    """Print a table as kubectl does; `none` where there is no row. On a terminal the last column is wrapped."""
+    """Print a table as kubectl does; `none` where there is no row.
+
+    On a terminal the last column is wrapped; where there is no room beside the others, it has a line of its own.
+    """
     if not rows:
         print(none)
         return
     texts = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(row[at]) for row in [list(columns), *texts]) for at in range(len(columns))]
-    indent = sum(widths[:-1]) + 3 * (len(widths) - 1)
+    indent = sum(widths[:-1]) + _GAP * (len(widths) - 1)
+    room = _columns(sys.stdout) or sys.maxsize
+    beside = indent + min(widths[-1], _NARROW) <= room
     for row in [list(columns), *texts]:
-        line = "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        print(wrapped(line, indent=indent))
+        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
+        if beside:
+            print(wrapped((" " * _GAP).join(cells).rstrip(), indent=indent))
+        else:
+            print((" " * _GAP).join(cells[:-1]).rstrip())
+            print(wrapped(f"    {row[-1]}", indent=4))
+
+
+def _columns(stream: TextIO) -> int | None:
+    """The width of the terminal; None where the stream is none."""
+    if not stream.isatty():
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def say(message: str) -> None:
@@ -79,19 +99,17 @@ def say(message: str) -> None:
     print(wrapped(message, indent=0))
 
 
-def wrapped(text: str, *, indent: int) -> str:
+def wrapped(text: str, *, indent: int, stream: TextIO | None = None) -> str:
     """The text in lines that the terminal has room for, the further ones indented; elsewhere as it is.
 
-    Names and commands are not broken. A column that would be too narrow to read is left to the terminal.
+    Names and commands are not broken. A column that would be too narrow to read is left to the terminal. `stream` is
+    stdout where it is not given.
     """
-    if not sys.stdout.isatty():
+    room = _columns(stream or sys.stdout)
+    if room is None or len(text) <= room or room - indent < _NARROW:
         return text
-    import shutil
     import textwrap
 
-    room = shutil.get_terminal_size().columns
-    if len(text) <= room or room - indent < 20:
-        return text
     lines = textwrap.wrap(
         text[indent:], room - indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelops.cli import output, session
+from modelops.cli.argument_types import count, seconds
 
 if TYPE_CHECKING:
     from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -32,12 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
     parser.add_argument("--scorer", help="how an answer is scored (default: as in the agent's last rollout)")
     parser.add_argument("--threshold", help="score from which an answer is a success, such as 0.35")
     parser.add_argument("--margin", help="percentage points by which it may be worse, such as 5")
-    parser.add_argument("--max-examples", type=int, help="use at most so many examples")
+    parser.add_argument("--max-examples", type=count, help="use at most so many examples")
     parser.add_argument("--max-usd", help="the most that it may cost (default: the agent's approvalAboveUSD)")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--wait", action="store_true", help=f"wait until {waits_for}")
     parser.add_argument(
-        "--timeout", type=float, default=7200, help="seconds for --wait (default: %(default)s)"
+        "--timeout", type=seconds, default=7200, help="seconds for --wait (default: %(default)s)"
     )
     parser.add_argument(
         "--dry-run", choices=["server"], help="let the API server check the Rollout, and store nothing"

@@ -35,6 +35,7 @@ async def _spend(client: AsyncClient, arguments: argparse.Namespace) -> int:
     from modelops.tools.spending import spending
 
     found = await spending(client, arguments.agent)
+    place = await client.namespace()
     rows = [
         (
             one.agent_name,
@@ -53,6 +54,6 @@ async def _spend(client: AsyncClient, arguments: argparse.Namespace) -> int:
         found,
         arguments.output,
         names=[("AgentModel", one.agent_name.replace("_", "-")) for one in found],
-        table=lambda: output.print_table(columns, rows, none="this namespace has no AgentModel"),
+        table=lambda: output.print_table(columns, rows, none=f"namespace {place} has no AgentModel"),
     )
     return 0

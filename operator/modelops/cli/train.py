@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, session
+from modelops.cli.argument_types import seconds
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
@@ -44,7 +45,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--yes", action="store_true", help="start it without asking")
     parser.add_argument("--wait", action="store_true", help="wait until it has ended")
     parser.add_argument(
-        "--timeout", type=float, default=14400, help="seconds for --wait (default: %(default)s)"
+        "--timeout", type=seconds, default=14400, help="seconds for --wait (default: %(default)s)"
     )
     parser.add_argument(
         "--dry-run",
@@ -114,6 +115,7 @@ async def _train(client: AsyncClient, arguments: argparse.Namespace) -> int:
 def request_of(arguments: argparse.Namespace) -> TrainingRequest:
     """The request that the arguments make. Raises ToolRefused for a `--set` that is no NAME=VALUE."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     from modelops.tools.errors import ToolRefused
     from modelops.tools.training_request import TrainingRequest
@@ -121,9 +123,14 @@ def request_of(arguments: argparse.Namespace) -> TrainingRequest:
     config = {}
     for setting in arguments.settings:
         name, is_set, value = setting.partition("=")
-        if not is_set:
+        if not is_set or not name:
             raise ToolRefused(f"--set {setting}: write NAME=VALUE, such as num_epochs=2")
-        config[name] = YAML(typ="safe").load(value)
+        try:
+            config[name] = YAML(typ="safe").load(value)
+        except YAMLError as error:
+            raise ToolRefused(
+                f"--set {setting}: {value!r} is no value: {getattr(error, 'problem', error)}"
+            ) from error
     return TrainingRequest(
         agent_name=arguments.agent,
         dataset_id=arguments.dataset,

@@ -56,7 +56,7 @@ async def _watch(client: AsyncClient, arguments: argparse.Namespace) -> int:
     from modelops.tools.errors import ToolRefused
     from modelops.tools.explaining import find_object
 
-    shown = Shown()
+    shown = Shown(await client.namespace())
     console = Console()
     wanted = None
     if arguments.name:
@@ -74,7 +74,7 @@ async def _watch(client: AsyncClient, arguments: argparse.Namespace) -> int:
                     shown.add(one)
         console.print(Group(*shown.trees()))
         return 0
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         return await _lines(client, wanted)
     with Live(console=console, auto_refresh=False) as live:
         async with aclosing(_events(client, wanted)) as events:
@@ -116,7 +116,8 @@ async def _lines(client: AsyncClient, wanted: Any) -> int:
 class Shown:
     """The objects that are shown, with the losses that were seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
         self._values: dict[str, TrainingRun | Rollout] = {}
         self._losses: dict[str, list[float]] = {}
 
@@ -143,7 +144,7 @@ class Shown:
         now = datetime.now(UTC)
         ordered = sorted(self._values.values(), key=lambda one: str(one.metadata.creation_timestamp))
         trees = [tree_of(one, losses=self._losses.get(one.metadata.uid, ()), now=now) for one in ordered]
-        return trees or ["nothing runs in this namespace"]
+        return trees or [f"nothing runs in namespace {self._namespace}"]
 
 
 async def _events(client: AsyncClient, wanted: Any) -> AsyncGenerator[Event[Any] | None, None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import Configuration
 
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 USER_AGENT: Final = "modelops-client"
 
 
@@ -84,7 +86,7 @@ async def open_access(access: Access) -> Opened:
             namespace = (_SERVICE_ACCOUNT / "namespace").read_text().strip()
             return Opened(
                 configuration=settings,
-                namespace=access.namespace or namespace,
+                namespace=_namespace(access.namespace or namespace),
                 description=f"{settings.host}, with the Pod's service account",
                 impersonate=access.impersonate,
             )
@@ -94,14 +96,50 @@ async def open_access(access: Access) -> Opened:
             files, access.context, client_configuration=settings
         )
         active = loader.current_context
-    except (config.ConfigException, OSError, TypeError, KeyError, AttributeError, ValueError) as error:
-        raise AccessError(f"no cluster: the kubeconfig {files} cannot be used: {error}") from error
+    except config.ConfigException as error:
+        hint = _other_contexts(files, access.context)
+        raise AccessError(f"no cluster: the kubeconfig {files} cannot be used: {error}{hint}") from error
+    except Exception as error:  # The package checks nothing, so a wrong file ends it anywhere.
+        said = " ".join(str(error).split())
+        raise AccessError(
+            f"no cluster: {files} is not a kubeconfig that can be used ({type(error).__name__}: {said}): correct it, "
+            "or name another one with --kubeconfig"
+        ) from error
+    if not str(settings.host).startswith(("https://", "http://")):
+        raise AccessError(
+            f"no cluster: context {active['name']} of {files} has the server {settings.host!r}, which is no URL"
+        )
     return Opened(
         configuration=settings,
-        namespace=access.namespace or active["context"].get("namespace") or "default",
+        namespace=_namespace(access.namespace or active["context"].get("namespace") or "default"),
         description=f"context {active['name']}, {settings.host}",
         impersonate=access.impersonate or _impersonation_of(loader),
     )
+
+
+def _namespace(name: str) -> str:
+    """The name, which becomes a part of paths. Raises AccessError where no namespace can have it."""
+    if not _DNS_LABEL.fullmatch(name):
+        raise AccessError(
+            f"{name!r} cannot be the name of a namespace: those have lower case letters, digits and `-`, such as "
+            "code-chef"
+        )
+    return name
+
+
+def _other_contexts(files: str, wanted: str | None) -> str:
+    """The contexts that were probably meant, where the one that was asked for does not exist."""
+    from kubernetes.aio import config
+
+    from modelops.domain.nearest import did_you_mean
+
+    try:
+        contexts, _ = config.list_kube_config_contexts(files)  # type: ignore[no-untyped-call]
+        names = [context["name"] for context in contexts]
+    except Exception:  # noqa: BLE001 - it is only a hint
+        return ""
+    known = wanted is None or wanted in names
+    return "" if known else f": {did_you_mean(str(wanted), names, none='it has no context')}"
 
 
 def _exists(files: str) -> bool:

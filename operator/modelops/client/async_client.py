@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS, record_name
@@ -92,7 +93,7 @@ class AsyncClient:
         place = namespace or await self.namespace()
         try:
             return await self._transport.request(
-                "get", f"/api/v1/namespaces/{place}/configmaps/{name}", namespace=place
+                "get", f"/api/v1/namespaces/{place}/configmaps/{quote(name, safe='')}", namespace=place
             )
         except (NotFound, NotServed):
             return None
@@ -138,7 +139,10 @@ class AsyncClient:
         place = namespace or await self.namespace()
         body = {**change, "metadata": {"resourceVersion": resource_version}}
         await self._transport.request(
-            "patch", f"/api/v1/namespaces/{place}/configmaps/{name}", namespace=place, body=body
+            "patch",
+            f"/api/v1/namespaces/{place}/configmaps/{quote(name, safe='')}",
+            namespace=place,
+            body=body,
         )
 
     async def record(self, agent_model: str, *, namespace: str | None = None) -> Any:

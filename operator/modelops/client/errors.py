@@ -150,8 +150,18 @@ def _forbidden(message: str, *, verb: str, namespace: str | None, user: str | No
 
 
 def _invalid(message: str, details: dict[str, Any]) -> str:
+    """The causes as sentences: what only a machine would say is left out where the field has a message for people."""
+    given = [cause for cause in details.get("causes") or () if cause.get("field") != "<nil>"]
+    plain = {cause.get("field") for cause in given if not _is_machine_word(cause)}
     causes = [
         f"{cause['field']}: {cause.get('message', '')}" if cause.get("field") else str(cause.get("message"))
-        for cause in details.get("causes") or ()
+        for cause in given
+        if cause.get("field") not in plain or not _is_machine_word(cause)
     ]
     return f"the API server refuses it: {'; '.join(dict.fromkeys(causes)) or message}"
+
+
+def _is_machine_word(cause: dict[str, Any]) -> bool:
+    """Whether it shows a pattern, or a rule that could not be evaluated: a rule of ours says it in words."""
+    said = str(cause.get("message", ""))
+    return "in body should match" in said or "error evaluating rule" in said or "evaluating rule:" in said

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Generic
+from urllib.parse import quote
 
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.api.v1alpha1.names import API_VERSION, GROUP, VERSION, Resource
@@ -294,7 +295,7 @@ class Kind(Generic[KindT]):
         query: Mapping[str, Any] | None = None,
         body: Any = None,
     ) -> Json:
-        path = f"{self._path(namespace)}/{name}" if name else self._path(namespace)
+        path = f"{self._path(namespace)}/{quote(name, safe='')}" if name else self._path(namespace)
         return await self._transport.request(
             verb, path, resource=self.resource, namespace=namespace, query=query, body=body
         )

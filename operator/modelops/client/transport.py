@@ -77,7 +77,7 @@ class Transport:
             try:
                 response = await self._send(verb, path, query=query, body=body, seconds=self._seconds)
                 text = (await response.read()).decode("utf-8", errors="replace")
-            except aiohttp.ClientConnectorError as error:
+            except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
                 raise Unavailable(
                     f"the API server does not answer ({opened.description}): {error}"
                 ) from error

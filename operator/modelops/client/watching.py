@@ -31,10 +31,11 @@ async def watch_events(
     """Pairs of the type of an event and the object: what is there as ADDED, then every change.
 
     After a gap the objects are listed again and compared, so that each object's last state and each deletion is told
-    once. `seen` are objects that the caller has read: what has happened to them since is told, deletions included.
+    once. What cannot be listed at first is an error; later it is tried again for PATIENCE_SECONDS. `seen` are objects
+    that the caller has read: what has happened to them since is told, deletions included.
     """
     known: dict[str, Json] = {item["metadata"]["uid"]: item for item in seen}
-    version, pause, answered = "", _FIRST_PAUSE, time.monotonic()
+    version, pause, answered = "", _FIRST_PAUSE, float("-inf")
     selector = {"fieldSelector": field_selector}
 
     while True:

@@ -17,7 +17,7 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 
 def did_you_mean(name: str, known: Iterable[str], *, none: str) -> str:
     """What to do about a name that does not exist: the ones that were meant, or all that there are, or `none`."""
-    names = sorted(known)
+    names = sorted(set(known))
     if not names:
         return none
     if meant := nearest(name, names):

@@ -111,7 +111,8 @@ def candidate_of(record: Record, named: str) -> dict[str, Any]:
         return {"model": {"repo": repository, "revision": revision}}
     known = [*versions, *(one.hub_repo for one in entries if one.hub_repo)]
     hint = did_you_mean(named, known, none="it has no versions yet")
+    hint = hint if hint.endswith("?") else f"{hint}."
     raise ToolRefused(
-        f"the history of agent {record.agent} has no model {named!r}: {hint}. A repository that ModelOps did not train "
+        f"the history of agent {record.agent} has no model {named!r}: {hint} A repository that ModelOps did not train "
         "needs its commit: organisation/name@<40 hexadecimal digits>"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,8 @@ from modelops.domain import agentsfile
 from modelops.tools.errors import ToolRefused
 
 KEY: Final = "agents.yaml"
-PROMPT: Final = {"user": "{{ inputs.task }}", "assistant": "{{ outputs.code }}"}
+INPUT_KEY, OUTPUT_KEY = "task", "code"
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TOKENS: Final = {"huggingFace": "hugging-face", "langsmith": "langsmith", "openRouter": "openrouter"}
 
 
@@ -20,7 +22,8 @@ TOKENS: Final = {"huggingFace": "hugging-face", "langsmith": "langsmith", "openR
 class DraftRequest:
     """What is known of the agent. What is empty is looked up in the cluster, or guessed.
 
-    `agent`: its key in agents.yaml. `secret`: name of the Secret with the tokens.
+    `agent`: its key in agents.yaml. `secret`: name of the Secret with the tokens. `input_key`, `output_key`: the keys
+    of an example's inputs and outputs that the prompt is made from.
     """
 
     agent: str
@@ -30,6 +33,8 @@ class DraftRequest:
     training_dataset: str | None = None
     evaluation_dataset: str | None = None
     monthly_usd: str | None = None
+    input_key: str | None = None
+    output_key: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +70,20 @@ async def draft_agent(client: AsyncClient, request: DraftRequest) -> Draft:
             "apiKeyEnv": stable.api_key_env,
         },
         "config": {"configMapRef": {"name": name, **({"key": request.key} if request.key != KEY else {})}},
-        "prompt": dict(PROMPT),
+        "prompt": _prompt(request),
         "langsmith": {
-            "trainingDataset": request.training_dataset or f"ls://{request.agent}-train",
-            "evaluationDataset": request.evaluation_dataset or f"ls://{request.agent}-holdout",
+            "trainingDataset": request.training_dataset or default_dataset(request.agent, "train"),
+            "evaluationDataset": request.evaluation_dataset or default_dataset(request.agent, "holdout"),
         },
         "secretRefs": {kind: {"name": request.secret, "key": key} for kind, key in TOKENS.items()},
     }
-    guesses.append(
-        "spec.prompt reads inputs.task and outputs.code: write the templates that the agent really uses"
-    )
+    if request.input_key and request.output_key:
+        guesses.append(
+            "spec.prompt has nothing but these keys: write the templates that the agent really uses"
+        )
+    else:
+        keys = f"inputs.{request.input_key or INPUT_KEY} and outputs.{request.output_key or OUTPUT_KEY}"
+        guesses.append(f"spec.prompt reads {keys}: write the templates that the agent really uses")
     if not (request.training_dataset and request.evaluation_dataset):
         guesses.append(
             "the names of the datasets follow the agent's: --training-dataset, --evaluation-dataset"
@@ -109,6 +118,20 @@ async def draft_agent(client: AsyncClient, request: DraftRequest) -> Draft:
         "spec": spec,
     }
     return Draft(manifest=manifest, guesses=tuple(guesses), commands=tuple(commands))
+
+
+def default_dataset(agent: str, use: str) -> str:
+    """The dataset that is guessed for an agent. `use`: train or holdout."""
+    return f"ls://{agent}-{use}"
+
+
+def _prompt(request: DraftRequest) -> dict[str, str]:
+    """The prompt contract. Raises ToolRefused where a key cannot be used in a template."""
+    keys = request.input_key or INPUT_KEY, request.output_key or OUTPUT_KEY
+    for key in keys:
+        if not _KEY.fullmatch(key):
+            raise ToolRefused(f"{key!r} is no key of an example: write a word such as {INPUT_KEY}")
+    return {"user": f"{{{{ inputs.{keys[0]} }}}}", "assistant": f"{{{{ outputs.{keys[1]} }}}}"}
 
 
 async def _file(client: AsyncClient, request: DraftRequest, place: str) -> tuple[str, Mapping[str, Any]]:

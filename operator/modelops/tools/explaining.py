@@ -32,7 +32,7 @@ async def find_object(client: AsyncClient, name: str, *, kind: str | None = None
     what = kind or "Rollout, TrainingRun or AgentModel"
     place = await client.namespace()
     hint = did_you_mean(name, known, none="there is none; name another namespace with -n")
-    raise NotFound(f"namespace {place} has no {what} named {name}: {hint}")
+    raise NotFound(f"namespace {place} has no {what} named {name or repr(name)}: {hint}")
 
 
 def explain(value: Explained) -> Explanation:

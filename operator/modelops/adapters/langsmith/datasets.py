@@ -17,9 +17,11 @@ from uuid import UUID
 from modelops.adapters.langsmith.errors import (
     DatasetNotFound,
     DatasetVersionNotFound,
+    LangSmithError,
     NotFound,
     translated_errors,
 )
+from modelops.domain.nearest import nearest
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 SCHEME = "ls://"
 LATEST = "latest"
+_NEWEST = 100
+"""Datasets among which a wrong name is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +68,9 @@ def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> Resolve
     dataset = _find_by_id(client, wanted) or _find_by_name(client, wanted)
     if dataset is None:
         raise DatasetNotFound(
-            f"LangSmith at {client.api_url} has no dataset with the id or exact name {wanted!r}: check the name, "
-            "which is case-sensitive, and that the key belongs to the dataset's workspace."
+            f"LangSmith at {client.api_url} has no dataset with the id or exact name {wanted!r}"
+            f"{_meant(client, wanted)}: check the name, which is case-sensitive, and that the key belongs to the "
+            "dataset's workspace."
         )
     return ResolvedDataset(
         id=str(dataset.id),
@@ -75,6 +80,16 @@ def resolve_dataset(client: Client, ref: str, *, as_of: str = LATEST) -> Resolve
         url=dataset.url or "",
         licence=_licence(dataset),
     )
+
+
+def _meant(client: Client, wanted: str) -> str:
+    """The names that are like the one that was asked for, among the newest datasets that there are."""
+    try:
+        with translated_errors(doing="listing datasets", url=client.api_url):
+            near = nearest(wanted, [dataset.name for dataset in client.list_datasets(limit=_NEWEST)])
+    except LangSmithError:  # It is only a hint.
+        return ""
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
 def _licence(dataset: Dataset) -> str:
