@@ -46,6 +46,7 @@ ROWS: dict[str, str] = {
     "scrape": "scrape",
     "chart": "charts",
     "commands": "commands",
+    "mcp": "mcp_calls",
     "node": "on_node",
 }
 """Each row and its module. A module is imported only when its row is measured, because SDKs read LOOPBACK at their

@@ -16,7 +16,7 @@ from tests.bench.table import Row, milliseconds, quantile
 
 from modelops.api.v1alpha1.names import AGENT_MODELS, record_name
 from modelops.client import Access, AsyncClient
-from modelops.domain.record import RegistryEntry, Target, initial_record
+from modelops.domain.record import Record, RegistryEntry, Target, initial_record
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import TRAINING_RUNS
 from modelops.tools.history import list_models
@@ -113,16 +113,7 @@ async def _watch(env: Environment, client: AsyncClient) -> Row:
 
 async def _history(env: Environment, client: AsyncClient) -> Row:
     """`list_agent_models` of an agent with a long history: the first page, and all of it."""
-    stable = Target(
-        version="v1.0.0", model="a/b", endpoint="openrouter", endpoint_url="http://x", api_key_env="K"
-    )
-    record = initial_record(
-        agent="docs",
-        config_map="docs-agents",
-        config_key="agents.yaml",
-        stable=stable,
-        now="2025-12-09T22:00:00Z",
-    ).with_(history=tuple(_version(number) for number in range(VERSIONS)))
+    record = long_record("docs", VERSIONS)
     await env.create(CONFIG_MAPS, record_name("docs"), data=record.to_data())
     page = [await _timed(lambda: list_models(client, "docs")) for _ in range(CALLS // 3)]
     whole = [await _timed(lambda: list_models(client, "docs", limit=VERSIONS)) for _ in range(CALLS // 3)]
@@ -134,6 +125,20 @@ async def _history(env: Environment, client: AsyncClient) -> Row:
         peer=f"a record of {size / 1000:.0f} kB",
         limit_missed=max(quantile(page, 0.99), quantile(whole, 0.99)) >= LIST_SECONDS,
     )
+
+
+def long_record(agent: str, versions: int) -> Record:
+    """The record of an agent after so many trainings."""
+    stable = Target(
+        version="v1.0.0", model="a/b", endpoint="openrouter", endpoint_url="http://x", api_key_env="K"
+    )
+    return initial_record(
+        agent=agent,
+        config_map=f"{agent}-agents",
+        config_key="agents.yaml",
+        stable=stable,
+        now="2025-12-09T22:00:00Z",
+    ).with_(history=tuple(_version(number) for number in range(versions)))
 
 
 async def _timed(work: Callable[[], Awaitable[Any]]) -> float:

@@ -242,6 +242,9 @@ async def test_history_spending_and_explanations_are_read(world: World) -> None:
         assert (spent["agent_name"], spent["budget_usd"]) == ("docs", 100.0)
         explained = result_of(await client.call_tool("explain", {"name": RUN}))
         assert (explained["kind"], explained["finished"]) == ("TrainingRun", True)
+        agent = result_of(await client.call_tool("explain", {"name": "docs"}))
+        assert (agent["kind"], agent["phase"]) == ("AgentModel", "NotReady")
+        assert "has not reported on it yet" in agent["message"]
 
 
 @pytest.mark.parametrize("mode", MODES)

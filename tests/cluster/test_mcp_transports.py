@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sys
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,12 +15,11 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from tests.cluster.docs_preconditions import Kubectl
+from tests.cluster.mcp_rights import server_rights
 from tests.cluster.mcp_world import EVALUATE, TRAIN, Mode, Person, World, error_of, result_of
-from tests.contract.charts import SWITCHES, render
 from tests.patience import patient
 
 from modelops.localcluster import LocalCluster
-from modelops.localcluster.helm import HELM_4
 
 MODES: tuple[Mode, ...] = ("auto", "legacy")
 _LISTENS = re.compile(rb"MCP at (http\S+)")
@@ -117,12 +114,8 @@ class Accounts:
 @pytest.fixture
 def server_account(kubectl: Kubectl, tmp_path: Path) -> Iterator[str]:
     """A user with exactly the rights that the chart gives the server."""
-    role = render(HELM_4, tmp_path, SWITCHES["mcp"]).one("ClusterRole", "modelops-mcp")
-    name = f"mcp-{uuid.uuid4().hex[:8]}"
-    kubectl("create", "-f", "-", input=json.dumps(role | {"metadata": {"name": name}}), check=True)
-    kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", "--user=operator", check=True)
-    yield "operator"
-    kubectl("delete", "clusterrole,clusterrolebinding", name, "--wait=false", check=True)
+    with server_rights(kubectl, tmp_path, user="operator") as user:
+        yield user
 
 
 async def test_in_a_cluster_the_token_says_who_calls_and_rbac_decides(

@@ -10,6 +10,7 @@ from tests.contract.charts import REQUIRED, SWITCHES, helm_template, merged, ren
 
 from modelops.cli.parser import build_parser
 from modelops.localcluster.helm import HELM_4
+from modelops.mcp_server.impersonating import EXTRA_KEYS
 
 NAME = "modelops-mcp"
 ON: dict[str, Any] = {"mcp": {"enabled": True, "namespace": "code-chef"}}
@@ -54,14 +55,39 @@ def test_the_service_reaches_its_pods_and_not_the_operators(tmp_path: Path) -> N
 
 def test_it_may_impersonate_everybody_or_only_those_who_are_listed(tmp_path: Path) -> None:
     def impersonated(switches: dict[str, Any]) -> dict[str, list[str] | None]:
-        rules = render(HELM_4, tmp_path, switches).one("ClusterRole", NAME)["rules"]
-        assert {verb for rule in rules for verb in rule["verbs"]} == {"create", "impersonate"}
-        found = [rule for rule in rules if rule["verbs"] == ["impersonate"]]
+        found = [rule for rule in rules_of(switches, tmp_path) if rule["apiGroups"] == [""]]
+        assert {verb for rule in found for verb in rule["verbs"]} == {"impersonate"}
         return {rule["resources"][0]: rule.get("resourceNames") for rule in found}
 
     assert impersonated(ON) == {"users": None, "groups": None, "serviceaccounts": None}
     some = {"mcp": {"impersonate": {"users": ["alice"], "groups": ["system:authenticated"]}}}
     assert impersonated(merged(ON, some)) == {"users": ["alice"], "groups": ["system:authenticated"]}
+
+
+def test_it_may_pass_on_the_rest_of_a_user_and_nothing_else(tmp_path: Path) -> None:
+    more = merged(ON, {"mcp": {"impersonate": {"extraKeys": ["example.com/team"]}}})
+    rules = rules_of(more, tmp_path)
+    created = {one for rule in rules if rule["verbs"] == ["create"] for one in rule["resources"]}
+    (rest,) = (
+        rule
+        for rule in rules
+        if rule["apiGroups"] == ["authentication.k8s.io"] and "uids" in rule["resources"]
+    )
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"create", "impersonate"}
+    assert created == {"tokenreviews", "subjectaccessreviews"}
+    assert rest["resources"] == ["uids", *(f"userextras/{key}" for key in (*EXTRA_KEYS, "example.com/team"))]
+    (container,) = render(HELM_4, tmp_path, more).one("Deployment", NAME)["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert build_parser("mcp").parse_args(["mcp", *container["args"]]).impersonate_extra == [
+        "example.com/team"
+    ]
+
+
+def rules_of(switches: dict[str, Any], tmp_path: Path) -> list[dict[str, Any]]:
+    """The rules of the server's ClusterRole."""
+    rules: list[dict[str, Any]] = render(HELM_4, tmp_path, switches).one("ClusterRole", NAME)["rules"]
+    return rules
 
 
 @pytest.mark.parametrize(
@@ -71,6 +97,7 @@ def test_it_may_impersonate_everybody_or_only_those_who_are_listed(tmp_path: Pat
         ({"replicas": 2}, "needs the same key"),
         ({"allowedHosts": ["a b"]}, "allowedHosts"),
         ({"listen": True}, "listen"),
+        ({"impersonate": {"extraKeys": ["Team"]}}, "extraKeys"),
     ],
 )
 def test_values_that_cannot_work_are_refused(wrong: dict[str, Any], says: str, tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ def register(subparsers: Any) -> None:
         help="audience of the callers' tokens (default: modelops-mcp); may be repeated",
     )
     cluster.add_argument(
+        "--impersonate-extra",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="extra field of users that the server may impersonate, besides those of service accounts; may be repeated",
+    )
+    cluster.add_argument(
         "--allowed-host",
         action="append",
         default=[],
@@ -68,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until the client or a signal ends it."""
     try:
         from modelops.client import Access
+        from modelops.mcp_server.impersonating import EXTRA_KEYS
         from modelops.mcp_server.serving import CannotServe, HttpOptions, serve_http, serve_stdio
     except ImportError as error:
         print(f"modelops mcp: {error}; pip install 'modelops[mcp]'", file=sys.stderr)
@@ -82,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         token_review=arguments.auth == "tokenreview",
         audiences=tuple(arguments.audience or ("modelops-mcp",)),
+        extra_keys=(*EXTRA_KEYS, *arguments.impersonate_extra),
         allowed_hosts=tuple(arguments.allowed_host),
         calls_per_minute=arguments.calls_per_minute,
         key_file=arguments.key_file,

@@ -12,9 +12,10 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS, record_name
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
-from modelops.client.access import Access
+from modelops.client.access import Access, Impersonation
 from modelops.client.errors import NotFound, NotServed
 from modelops.client.kinds import PAGE, Kind
+from modelops.client.pool import Pool
 from modelops.client.transport import REQUEST_SECONDS, Json, Transport
 
 
@@ -35,13 +36,25 @@ class AsyncClient:
             run = await client.training_runs.get("docs-2025-12-09")
 
     It connects with the first request. `request_seconds`: the longest that one request may take, watches excepted.
+    `transport`: used instead of one of its own, see `impersonating`.
     """
 
-    def __init__(self, access: Access | None = None, *, request_seconds: float = REQUEST_SECONDS) -> None:
-        self._transport = Transport(access or Access(), request_seconds=request_seconds)
-        self.agent_models: Kind[AgentModel] = Kind(self._transport, AgentModel, AGENT_MODELS)
-        self.training_runs: Kind[TrainingRun] = Kind(self._transport, TrainingRun, TRAINING_RUNS)
-        self.rollouts: Kind[Rollout] = Kind(self._transport, Rollout, ROLLOUTS)
+    def __init__(
+        self,
+        access: Access | None = None,
+        *,
+        request_seconds: float = REQUEST_SECONDS,
+        transport: Transport | None = None,
+    ) -> None:
+        own = transport or Transport(Pool(access or Access()), request_seconds=request_seconds)
+        self._transport = own
+        self.agent_models: Kind[AgentModel] = Kind(own, AgentModel, AGENT_MODELS)
+        self.training_runs: Kind[TrainingRun] = Kind(own, TrainingRun, TRAINING_RUNS)
+        self.rollouts: Kind[Rollout] = Kind(own, Rollout, ROLLOUTS)
+
+    def impersonating(self, user: Impersonation) -> AsyncClient:
+        """A client in the name of another user, by the connections of this one, which alone closes them."""
+        return AsyncClient(transport=self._transport.impersonating(user))
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from modelops.api.v1alpha1.names import Resource
-from modelops.client.access import USER_AGENT, Access, Opened, open_access
+from modelops.client.access import Impersonation, Opened
 from modelops.client.errors import Unavailable, Uncertain, api_error
+from modelops.client.pool import Connections, Pool
 
 Json = dict[str, Any]
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -30,29 +31,32 @@ _WRITES: Final = ("create", "update", "patch", "delete")
 
 
 class Transport:
-    """One connection pool to one API server, in the name of one caller. It is opened by the first request."""
+    """Requests in the name of one caller, by a pool of connections that is opened by the first of them.
 
-    def __init__(self, access: Access, *, request_seconds: float = REQUEST_SECONDS) -> None:
-        self._access = access
-        self._seconds = request_seconds
-        self._opening = asyncio.Lock()
-        self._opened: Opened | None = None
-        self._api: Any = None
+    `impersonate`: in whose name; by default that of the access. Its connections are then those of somebody else.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        impersonate: Impersonation | None = None,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        self._pool, self._impersonate, self._seconds = pool, impersonate, request_seconds
+
+    def impersonating(self, user: Impersonation) -> Transport:
+        """Requests in the name of `user` by the same connections."""
+        return Transport(self._pool, impersonate=user, request_seconds=self._seconds)
 
     async def opened(self) -> Opened:
         """The resolved access. Raises AccessError."""
-        async with self._opening:
-            if self._opened is None:
-                self._opened = await open_access(self._access)
-                self._api = _new_api(self._opened)
-            return self._opened
+        return await self._pool.opened()
 
     async def close(self) -> None:
-        """Close the connections."""
-        async with self._opening:
-            if self._api is not None:
-                await self._api.close()
-            self._opened = self._api = None
+        """Close the connections, unless they are somebody else's."""
+        if self._impersonate is None:
+            await self._pool.close()
 
     async def request(
         self,
@@ -73,23 +77,27 @@ class Transport:
 
         patience, credentials_read_again = time.monotonic() + min(BUSY_SECONDS, self._seconds), False
         while True:
-            opened = await self.opened()
-            try:
-                response = await self._send(verb, path, query=query, body=body, seconds=self._seconds)
-                text = (await response.read()).decode("utf-8", errors="replace")
-            except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-                raise Unavailable(
-                    f"the API server does not answer ({opened.description}): {error}"
-                ) from error
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                if verb in _WRITES:
-                    raise _lost(verb, opened, error) from error
-                raise Unavailable(
-                    f"the API server did not answer in time ({opened.description}): {error or type(error).__name__}"
-                ) from error
+            async with self._pool.using() as connections:
+                opened = connections.opened
+                try:
+                    response = await self._send(
+                        connections, verb, path, query=query, body=body, seconds=self._seconds
+                    )
+                    text = (await response.read()).decode("utf-8", errors="replace")
+                except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+                    raise Unavailable(
+                        f"the API server does not answer ({opened.description}): {error}"
+                    ) from error
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    if verb in _WRITES:
+                        raise _lost(verb, opened, error) from error
+                    raise Unavailable(
+                        f"the API server did not answer in time ({opened.description}): "
+                        f"{error or type(error).__name__}"
+                    ) from error
             if response.status == 401 and not credentials_read_again:  # The credential may have expired.
                 credentials_read_again = True
-                await self.close()
+                await self._pool.retire(connections)
                 continue
             # 429: the API server has not begun with the request, for example while it starts.
             is_busy = response.status == 429 or (response.status == 503 and verb not in _WRITES)
@@ -97,7 +105,7 @@ class Transport:
                 await asyncio.sleep(_pause(response.headers.get("Retry-After")))
                 continue
             if response.status >= 300:
-                raise self._error(response.status, text, verb, resource, namespace)
+                raise self._error(opened, response.status, text, verb, resource, namespace)
             answer: Json = json.loads(text)
             return answer
 
@@ -113,25 +121,39 @@ class Transport:
         """The events of a watch until the server ends it, within `seconds`. Raises as `request` does."""
         import aiohttp
 
-        opened = await self.opened()
-        try:
-            response = await self._send("watch", path, query=query, body=None, seconds=seconds)
-            async with response.response as stream:
-                if stream.status >= 300:
-                    text = (await response.read()).decode("utf-8", errors="replace")
-                    raise self._error(stream.status, text, "watch", resource, namespace)
-                async for line in stream.content:
-                    yield json.loads(line)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unavailable(
-                f"the watch of {resource.plural} was cut off ({opened.description}): {error or type(error).__name__}"
-            ) from error
+        async with self._pool.using() as connections:
+            opened = connections.opened
+            try:
+                response = await self._send(
+                    connections, "watch", path, query=query, body=None, seconds=seconds
+                )
+                async with response.response as stream:
+                    if stream.status >= 300:
+                        text = (await response.read()).decode("utf-8", errors="replace")
+                        raise self._error(opened, stream.status, text, "watch", resource, namespace)
+                    async for line in stream.content:
+                        yield json.loads(line)
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                raise Unavailable(
+                    f"the watch of {resource.plural} was cut off ({opened.description}): "
+                    f"{error or type(error).__name__}"
+                ) from error
 
     async def _send(
-        self, verb: str, path: str, *, query: Mapping[str, Any] | None, body: Any, seconds: float
+        self,
+        connections: Connections,
+        verb: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        seconds: float,
     ) -> Any:
+        import aiohttp
+        from multidict import CIMultiDict
+
         content = MERGE_PATCH if verb == "patch" else "application/json"
-        method, url, headers, sent, _ = await self._api.param_serialize(
+        method, url, headers, sent, _ = await connections.api.param_serialize(
             _METHODS[verb],
             path,
             query_params=[(name, _text(value)) for name, value in (query or {}).items() if value is not None],
@@ -139,28 +161,27 @@ class Transport:
             body=body,
             auth_settings=["BearerToken"],
         )
-        import aiohttp
-
+        impersonated = self._impersonated(connections.opened)
+        if impersonated is not None:
+            headers = CIMultiDict([*headers.items(), *impersonated.headers()])  # Several have the same name.
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=10)
-        return await self._api.call_api(method, url, headers, sent, _request_timeout=timeout)
+        return await connections.api.call_api(method, url, headers, sent, _request_timeout=timeout)
+
+    def _impersonated(self, opened: Opened) -> Impersonation | None:
+        return self._impersonate or opened.impersonate
 
     def _error(
-        self, status: int, text: str, verb: str, resource: Resource | None, namespace: str | None
+        self,
+        opened: Opened,
+        status: int,
+        text: str,
+        verb: str,
+        resource: Resource | None,
+        namespace: str | None,
     ) -> Exception:
-        impersonated = self._opened.impersonate if self._opened is not None else None
+        impersonated = self._impersonated(opened)
         user = impersonated.user if impersonated is not None else None
         return api_error(status, text, verb=verb, resource=resource, namespace=namespace, user=user)
-
-
-def _new_api(opened: Opened) -> Any:
-    from kubernetes.aio.client import ApiClient
-    from multidict import CIMultiDict
-
-    if opened.impersonate is not None:  # A list of headers, since a user has several groups.
-        opened.configuration.client_session_kwargs = {"headers": CIMultiDict(opened.impersonate.headers())}
-    api = ApiClient(opened.configuration)
-    api.user_agent = USER_AGENT
-    return api
 
 
 def _pause(retry_after: str | None) -> float:

@@ -26,7 +26,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from modelops.client import Access, AsyncClient
 from modelops.listening import base_url, listen
-from modelops.mcp_server.impersonating import AUDIENCE, ImpersonatedCallers, TokenReviewVerifier
+from modelops.mcp_server.impersonating import AUDIENCE, EXTRA_KEYS, ImpersonatedCallers, TokenReviewVerifier
 from modelops.mcp_server.quotes import Quotes
 from modelops.mcp_server.rate import RateLimit
 from modelops.mcp_server.server import build_server
@@ -49,14 +49,16 @@ class HttpOptions:
     """How to serve over HTTP.
 
     `allowed_hosts`: values of the header Host that are answered, `name` or `name:*` for every port. `token_review`:
-    callers log in by a bearer token and are impersonated. `key_file`: 32 random bytes or more, the same in every
-    replica; without it answers and quotes end with the process. `tls_certificate`, `tls_key`: files for HTTPS.
+    callers log in by a bearer token and are impersonated, with those extra fields that `extra_keys` lists. `key_file`:
+    32 random bytes or more, the same in every replica; without it answers and quotes end with the process.
+    `tls_certificate`, `tls_key`: files for HTTPS.
     """
 
     host: str = "127.0.0.1"
     port: int = PORT
     token_review: bool = False
     audiences: tuple[str, ...] = (AUDIENCE,)
+    extra_keys: tuple[str, ...] = EXTRA_KEYS
     allowed_hosts: tuple[str, ...] = ()
     calls_per_minute: int = CALLS_PER_MINUTE
     key_file: Path | None = None
@@ -143,7 +145,7 @@ def _server_in_cluster(access: Access, options: HttpOptions, secret: bytes) -> M
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Services]:
-        callers = ImpersonatedCallers(own, access)
+        callers = ImpersonatedCallers(own, extra_keys=options.extra_keys, clock=time.monotonic)
         try:
             yield Services(
                 callers=callers,
@@ -152,7 +154,6 @@ def _server_in_cluster(access: Access, options: HttpOptions, secret: bytes) -> M
                 only_people=options.only_people,
             )
         finally:
-            await callers.close()
             await own.close()
 
     return build_server(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.meta import Condition
 from modelops.api.v1alpha1.names import GROUP
 from modelops.api.v1alpha1.rollout import Rollout, RolloutPhase
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
@@ -12,6 +15,7 @@ from modelops.tools.conditions import condition, has_succeeded, what_happens
 from modelops.tools.results import Explanation
 
 Explained = AgentModel | TrainingRun | Rollout
+_UNSEEN: Final = "The operator has not reported on it yet. `modelops doctor` says whether one runs."
 
 
 async def find_object(client: AsyncClient, name: str, *, kind: str | None = None) -> Explained:
@@ -37,7 +41,6 @@ async def find_object(client: AsyncClient, name: str, *, kind: str | None = None
 
 def explain(value: Explained) -> Explanation:
     """The object's own words, by its conditions, and the commands that may help now."""
-    agent_model = isinstance(value, AgentModel)
     agent = value.spec.agent if isinstance(value, AgentModel) else value.spec.agent_model_ref.name
     ready = condition(value, "Ready")
     phase = "" if isinstance(value, AgentModel) else value.status.phase.value
@@ -48,7 +51,7 @@ def explain(value: Explained) -> Explanation:
         agent_name=agent,
         phase=phase or ("Ready" if ready and ready.status.value == "True" else "NotReady"),
         reason=reason or (ready.reason if ready else ""),
-        message=ready.message if agent_model and ready else what_happens(value),
+        message=_message_of_agent(ready) if isinstance(value, AgentModel) else what_happens(value),
         finished=not isinstance(value, AgentModel) and has_finished(value),
         succeeded=None if isinstance(value, AgentModel) else has_succeeded(value),
         conditions=tuple(
@@ -57,6 +60,10 @@ def explain(value: Explained) -> Explanation:
         ),
         next_steps=tuple(next_steps(value)),
     )
+
+
+def _message_of_agent(ready: Condition | None) -> str:
+    return ready.message or ready.reason if ready else _UNSEEN
 
 
 def next_steps(value: Explained) -> list[str]:
