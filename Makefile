@@ -45,6 +45,7 @@ test: setup train-env
 	@$(BIN)/modelops cluster build >/dev/null
 	@$(PYTHON) -m modelops.localcluster.helm >/dev/null
 	@$(PYTHON) -m tests.prometheus.programs
+	@$(PYTHON) -m tests.mcp_clients.programs
 	@$(PYTHON) -m tests.node.prepare
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) $(TESTS) $(ARGS)
 
@@ -86,6 +87,7 @@ lock: setup
 	$(COMPILE) --extra train -o requirements/train.txt
 	$(COMPILE) --extra claim -c requirements/train.txt -o requirements/claim.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group transformers4 -o requirements/transformers4.txt
+	$(subst pyproject.toml,,$(COMPILE)) --group mcp-clients -o requirements/mcp-clients.txt
 	$(subst pyproject.toml,,$(COMPILE)) --group image -o requirements/image.txt
 	$(COMPILE) --group agent -o requirements/agent.txt
 	$(PYTHON) -m modelops.trainenv header

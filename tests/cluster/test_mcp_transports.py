@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,6 +13,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from tests.cluster.docs_preconditions import Kubectl
+from tests.cluster.mcp_process import serving
 from tests.cluster.mcp_rights import server_rights
 from tests.cluster.mcp_world import EVALUATE, TRAIN, Mode, Person, World, error_of, result_of
 from tests.patience import patient
@@ -22,39 +21,11 @@ from tests.patience import patient
 from modelops.localcluster import LocalCluster
 
 MODES: tuple[Mode, ...] = ("auto", "legacy")
-_LISTENS = re.compile(rb"MCP at (http\S+)")
 
 
 @pytest.fixture
 def world(cluster: LocalCluster, kubectl: Kubectl, namespace: str) -> World:
     return World(cluster, kubectl, namespace)
-
-
-@asynccontextmanager
-async def serving(world: World, user: str, *more: str) -> AsyncIterator[str]:
-    """The address of `modelops mcp --transport http`."""
-    kubeconfig = world.cluster.kubeconfig_for(user)
-    options = ["--transport", "http", "--port", "0", "-n", world.namespace, "--kubeconfig", str(kubeconfig)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "modelops.cli", "mcp", *options, *more, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr is not None
-    said = b""
-    try:
-        async with asyncio.timeout(patient(20)):
-            while not (found := _LISTENS.search(said)):
-                line = await process.stderr.readline()
-                assert line, said
-                said += line
-        drained = asyncio.create_task(process.stderr.read())
-        yield found[1].decode()
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), patient(10)) == 0
-        assert b"Traceback" not in await drained
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def test_a_client_starts_it_over_stdio_and_a_person_confirms(world: World) -> None:

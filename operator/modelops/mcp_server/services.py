@@ -12,6 +12,7 @@ from mcp.server.mcpserver import Context
 
 from modelops.client import Access, AsyncClient
 from modelops.mcp_server.callers import Callers, OneCaller
+from modelops.mcp_server.local_key import local_key
 from modelops.mcp_server.quotes import Quotes
 from modelops.mcp_server.rate import RateLimit
 
@@ -37,7 +38,7 @@ def services_of(ctx: Ctx) -> Services:
 
 def local_services(access: Access, *, only_people: bool = False) -> Opener:
     """The services of a server on the caller's own machine: every call has the rights of `access`."""
-    quotes = Quotes(secrets.token_bytes(32))
+    quotes = Quotes(local_key())
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Services]:

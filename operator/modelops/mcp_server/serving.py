@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,7 @@ CALLS_PER_MINUTE: Final = 120
 _ISSUER: Final = "https://kubernetes.default.svc"
 """Who issues the tokens. The SDK wants it named; it is not published, since nobody can log in there by OAuth."""
 _SHORTEST_KEY: Final = 32
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
 class CannotServe(Exception):
@@ -94,17 +95,16 @@ async def serve_http(access: Access, options: HttpOptions) -> None:
     _log_to_stderr(logging.INFO)
     if options.token_review and not options.tls_certificate and not _is_loopback(options.host):
         _logger.warning("bearer tokens are sent in the clear: give --tls-certificate, or put TLS in front")
-    app = http_app(access, options)
+    listening = listen(options.host, options.port)
+    host, port = listening.getsockname()[:2]
     config = uvicorn.Config(
-        app,
+        http_app(access, replace(options, port=port)),
         log_config=None,
         log_level="warning",
         ssl_certfile=str(options.tls_certificate) if options.tls_certificate else None,
         ssl_keyfile=str(options.tls_key) if options.tls_key else None,
         timeout_graceful_shutdown=5,
     )
-    listening = listen(options.host, options.port)
-    host, port = listening.getsockname()[:2]
     address = base_url(host, port).removeprefix("http")
     _logger.info("MCP at %s%s/mcp", "https" if options.tls_certificate else "http", address)
     await _Server(config).serve(sockets=[listening])
@@ -134,8 +134,10 @@ def http_app(access: Access, options: HttpOptions) -> Starlette:
         return PlainTextResponse("ok\n")
 
     server.custom_route("/healthz", methods=["GET"])(healthz)
-    hosts = options.allowed_hosts or ("127.0.0.1:*", "localhost:*", "[::1]:*")
-    security = TransportSecuritySettings(allowed_hosts=[*hosts], allowed_origins=[])
+    hosts = options.allowed_hosts or tuple(f"{host}:*" for host in _LOOPBACK)
+    # Web pages of its own address only; it has none. In a cluster the address may be shared with other pages.
+    origins = [] if options.token_review else [f"http://{host}:{options.port}" for host in _LOOPBACK]
+    security = TransportSecuritySettings(allowed_hosts=[*hosts], allowed_origins=origins)
     return server.streamable_http_app(transport_security=security, host=options.host)
 
 
