@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import re
 import sys
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from modelops.cli import output, session
 from modelops.cli.argument_types import count
+from modelops.cli.langsmith_endpoint import DEFAULT_ENDPOINT
 
 if TYPE_CHECKING:
     from langsmith import Client
 
     from modelops.client import AsyncClient
     from modelops.datasets.failures import Collected
+    from modelops.tools.results import Datasets
 
-DEFAULT_ENDPOINT = "https://api.smith.langchain.com"
 SENSITIVE = ("private-key", "key", "email", "phone")
 """The values of the API's SensitiveKind, which is not imported for a completion."""
 _UNITS = {"h": 1, "d": 24, "w": 168}
@@ -30,11 +32,15 @@ def register(verbs: Any) -> None:
     listed = verbs.add_parser(
         "list",
         help="list the LangSmith datasets",
-        description="List the datasets of LANGSMITH_API_KEY, the newest first.",
+        description="List the datasets of LANGSMITH_API_KEY, the last changed first. With an agent, say whose they "
+        "are; without LANGSMITH_API_KEY the agent's own key is then used, if you may read its Secret. Exit status 1: "
+        "no such dataset or agent, or a right is missing; 2: no cluster, or LangSmith is not available.",
     )
+    session.add_named(listed, "agent", "agent_models", nargs="?", help="the agent that is to be trained")
     listed.add_argument("--contains", help="only those whose name contains this")
     listed.add_argument("--limit", type=count, default=50, help="at most so many (default: %(default)s)")
     output.add_arguments(listed)
+    session.add_arguments(listed)
     listed.set_defaults(run=run_list)
     collect = verbs.add_parser(
         "collect",
@@ -70,8 +76,57 @@ def register(verbs: Any) -> None:
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """Exit status 0: listed; 2: LangSmith is not available."""
-    return _with_langsmith("dataset list", lambda client: _list(client, arguments))
+    """Exit status 0: listed; 1: there is no such dataset or agent; 2: LangSmith or the cluster is not available."""
+    try:
+        from modelops.cli.langsmith_catalog import catalogs_of_caller
+    except ImportError as error:
+        print(f"modelops dataset list: {error}; pip install 'modelops[evaluation]'", file=sys.stderr)
+        return 2
+    from modelops.tools.datasets import CatalogUnavailable, list_datasets, list_datasets_for
+    from modelops.tools.errors import ToolRefused
+
+    catalogs = catalogs_of_caller()
+    wanted: dict[str, Any] = {"contains": arguments.contains, "limit": arguments.limit}
+
+    async def list_for(client: AsyncClient, _: argparse.Namespace) -> int:
+        return _show(await list_datasets_for(client, catalogs, arguments.agent, **wanted), arguments.output)
+
+    try:
+        if arguments.agent is not None:
+            return session.run_with_client("dataset list", arguments, list_for)
+        if catalogs.own_key is None:
+            print("modelops dataset list: LANGSMITH_API_KEY is not set", file=sys.stderr)
+            return 2
+        return _show(
+            asyncio.run(list_datasets(catalogs.opened(catalogs.own_key), **wanted)), arguments.output
+        )
+    except ToolRefused as error:
+        print(f"modelops dataset list: {error}", file=sys.stderr)
+        return 2 if isinstance(error, CatalogUnavailable) else 1
+
+
+def _show(found: Datasets, form: str) -> int:
+    rows = [
+        (
+            one.dataset_id,
+            one.examples,
+            f"{one.last_modified:%Y-%m-%d}" if one.last_modified else "-",
+            ", ".join(one.agents) or "-",
+            "another agent's" if one.is_another_agents else "evaluation" if one.evaluates else "",
+            one.description,
+        )
+        for one in found.datasets
+    ]
+    if form == "table":
+        columns = ("DATASET", "EXAMPLES", "CHANGED", "AGENTS", "NOTE", "DESCRIPTION")
+        output.print_table(columns, rows, none="LangSmith has no dataset")
+        if found.next_page is not None:
+            print(f"{len(rows)} of {found.total}; --limit shows more")
+    elif form == "name":
+        print("\n".join(one.dataset_id for one in found.datasets))
+    else:
+        output.print_document([one.model_dump(mode="json") for one in found.datasets], form)
+    return 0
 
 
 def run_collect(arguments: argparse.Namespace) -> int:
@@ -123,26 +178,6 @@ def _with_langsmith(command: str, work: Callable[[Client], int]) -> int:
         return 2
     finally:
         client.close(timeout=0)
-
-
-def _list(client: Client, arguments: argparse.Namespace) -> int:
-    from modelops.adapters.langsmith.errors import translated_errors
-
-    with translated_errors(doing="listing datasets", url=client.api_url):
-        found = list(client.list_datasets(dataset_name_contains=arguments.contains, limit=arguments.limit))
-    rows = [
-        (f"ls://{one.name}", one.example_count, f"{one.created_at:%Y-%m-%d}", one.description)
-        for one in found
-    ]
-    if arguments.output == "table":
-        columns = ("DATASET", "EXAMPLES", "CREATED", "DESCRIPTION")
-        output.print_table(columns, rows, none="LangSmith has no such dataset")
-    elif arguments.output == "name":
-        print("\n".join(str(row[0]) for row in rows))
-    else:
-        keys = ("dataset", "examples", "created", "description")
-        output.print_document([dict(zip(keys, row, strict=True)) for row in rows], arguments.output)
-    return 0
 
 
 def _collect(client: Client, arguments: argparse.Namespace, project: str) -> int:

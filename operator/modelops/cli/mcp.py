@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def register(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until the client or a signal ends it."""
     try:
+        from modelops.cli.langsmith_catalog import catalogs_of_caller
         from modelops.client import Access
         from modelops.mcp_server.impersonating import EXTRA_KEYS
         from modelops.mcp_server.serving import CannotServe, HttpOptions, serve_http, serve_stdio
@@ -82,8 +84,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
 
     access = Access(kubeconfig=arguments.kubeconfig, context=arguments.context, namespace=arguments.namespace)
+    catalogs = catalogs_of_caller()
+    if arguments.auth == "tokenreview":  # A key of the server's own would be everybody's.
+        catalogs = replace(catalogs, own_key=None)
     if arguments.transport == "stdio":
-        asyncio.run(serve_stdio(access, only_people=arguments.only_people))
+        asyncio.run(serve_stdio(access, only_people=arguments.only_people, catalogs=catalogs))
         return 0
     options = HttpOptions(
         host=arguments.host,
@@ -97,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         only_people=arguments.only_people,
         tls_certificate=arguments.tls_certificate,
         tls_key=arguments.tls_key,
+        catalogs=catalogs,
     )
     try:
         asyncio.run(serve_http(access, options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -9,11 +10,11 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
-from modelops.api.v1alpha1.names import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS, record_name
+from modelops.api.v1alpha1.names import AGENT_MODELS, MANAGED_LABEL, ROLLOUTS, TRAINING_RUNS, record_name
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client.access import Access, Impersonation
-from modelops.client.errors import NotFound, NotServed
+from modelops.client.errors import Forbidden, NotFound, NotServed, may_not_read_secret
 from modelops.client.kinds import PAGE, Kind
 from modelops.client.pool import Pool
 from modelops.client.transport import REQUEST_SECONDS, Json, Transport
@@ -144,6 +145,25 @@ class AsyncClient:
         await self._transport.request(
             "create", f"/api/v1/namespaces/{place}/configmaps", namespace=place, body=body
         )
+
+    async def secret_value(self, name: str, key: str, *, namespace: str | None = None) -> str:
+        """One value of a Secret that is labelled for this system.
+
+        Raises:
+            Forbidden: the caller may not read it, with the commands that grant it.
+            NotFound: there is no such Secret or key, or it lacks the label.
+        """
+        place = namespace or await self.namespace()
+        try:
+            found = await self._transport.request("get", f"/api/v1/namespaces/{place}/secrets/{name}")
+        except Forbidden:
+            raise may_not_read_secret(name, place, user=self._transport.impersonated_user) from None
+        labels, values = found["metadata"].get("labels") or {}, found.get("data") or {}
+        if labels.get(MANAGED_LABEL) != "true" or key not in values:
+            raise NotFound(
+                f"Secret {name} in namespace {place} has no key {key}, or not the label {MANAGED_LABEL}=true"
+            )
+        return base64.b64decode(values[key]).decode()
 
     async def patch_config_map(
         self, name: str, change: Json, *, namespace: str | None = None, resource_version: str

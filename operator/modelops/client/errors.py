@@ -121,6 +121,16 @@ def not_allowed(verb: str, resource: Resource, namespace: str, *, user: str | No
     )
 
 
+def may_not_read_secret(name: str, namespace: str, *, user: str | None = None) -> Forbidden:
+    """The error for a Secret that may not be read. The commands grant this one Secret, and no other."""
+    role = f"read-{name}"
+    return Forbidden(
+        f"{user or 'you'} may not get secret {name} in namespace {namespace}: whoever administers the namespace can "
+        f"grant it with `kubectl create role {role} -n {namespace} --verb=get --resource=secrets "
+        f"--resource-name={name}` and `kubectl create rolebinding {role} -n {namespace} --role={role} {_subject(user)}`"
+    )
+
+
 def _subject(user: str | None) -> str:
     """kubectl's argument that names a user or service account."""
     account = (user or "").removeprefix("system:serviceaccount:")

@@ -49,6 +49,11 @@ class Transport:
         """Requests in the name of `user` by the same connections."""
         return Transport(self._pool, impersonate=user, request_seconds=self._seconds)
 
+    @property
+    def impersonated_user(self) -> str | None:
+        """The user who was given to `impersonating`."""
+        return self._impersonate.user if self._impersonate is not None else None
+
     async def opened(self) -> Opened:
         """The resolved access. Raises AccessError."""
         return await self._pool.opened()

@@ -112,7 +112,9 @@ def create_dataset(
     with translated_errors(doing=f"creating dataset {name!r}", url=client.api_url):
         try:
             dataset = client.create_dataset(
-                name, description=f"Failures of agent {agent} in project {project}, to be corrected"
+                name,
+                description=f"Failures of agent {agent} in project {project}, to be corrected",
+                metadata={"agent": agent},
             )
         except LangSmithConflictError:
             raise CollectionRefused(f"LangSmith has a dataset {name!r} already: use another name") from None

@@ -19,7 +19,12 @@ from modelops.mcp_server.deployment_tools import deploy_model_to_agent, monitor_
 from modelops.mcp_server.evaluation_tools import evaluate_model_vs_baseline, monitor_evaluation
 from modelops.mcp_server.guarded_tool import GuardedTool
 from modelops.mcp_server.person_tools import approve_training, rollback_agent
-from modelops.mcp_server.reading_tools import agent_spending, explain, list_agent_models
+from modelops.mcp_server.reading_tools import (
+    agent_spending,
+    explain,
+    list_agent_models,
+    list_datasets,
+)
 from modelops.mcp_server.services import Opener, Services
 from modelops.mcp_server.training_tools import (
     estimate_training,
@@ -38,6 +43,7 @@ INSTRUCTIONS: Final = (
 )
 
 READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+_READS_OUTSIDE: Final = ToolAnnotations(read_only_hint=True, open_world_hint=True)
 _ESTIMATES: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
 )
@@ -59,6 +65,7 @@ TOOLS: Final[tuple[tuple[Callable[..., Any], str, ToolAnnotations, tuple[Need, .
     (deploy_model_to_agent, "Move an agent to a model", _MOVES_TRAFFIC, (_CREATE_ROLLOUT,)),
     (list_agent_models, "Show an agent's models", READS, (Need("list", AGENT_MODELS),)),
     (estimate_training, "Estimate a training", _ESTIMATES, (_CREATE_RUN,)),
+    (list_datasets, "List datasets", _READS_OUTSIDE, (Need("list", AGENT_MODELS),)),
     (monitor_evaluation, "Follow an evaluation", READS, (Need("get", ROLLOUTS),)),
     (monitor_deployment, "Follow a deployment", READS, (Need("get", ROLLOUTS),)),
     (abort_rollout, "Abort a rollout", _MOVES_TRAFFIC, (_PATCH_ROLLOUT,)),

@@ -15,16 +15,20 @@ from modelops.mcp_server.callers import Callers, OneCaller
 from modelops.mcp_server.local_key import local_key
 from modelops.mcp_server.quotes import Quotes
 from modelops.mcp_server.rate import RateLimit
+from modelops.tools.datasets import Catalogs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """`only_people`: a client that cannot ask a person is refused, instead of being given a quote."""
+    """`only_people`: a client that cannot ask a person is refused, instead of being given a quote. `catalogs`: how the
+    datasets of LangSmith are read; None where its package is missing.
+    """
 
     callers: Callers
     quotes: Quotes = field(default_factory=lambda: Quotes(secrets.token_bytes(32)))
     rate: RateLimit | None = None
     only_people: bool = False
+    catalogs: Catalogs | None = None
 
 
 Opener = Callable[[], AbstractAsyncContextManager[Services]]
@@ -36,13 +40,15 @@ def services_of(ctx: Ctx) -> Services:
     return ctx.request_context.lifespan_context
 
 
-def local_services(access: Access, *, only_people: bool = False) -> Opener:
+def local_services(access: Access, *, only_people: bool = False, catalogs: Catalogs | None = None) -> Opener:
     """The services of a server on the caller's own machine: every call has the rights of `access`."""
     quotes = Quotes(local_key())
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Services]:
         async with AsyncClient(access) as client:
-            yield Services(callers=OneCaller(client), quotes=quotes, only_people=only_people)
+            yield Services(
+                callers=OneCaller(client), quotes=quotes, only_people=only_people, catalogs=catalogs
+            )
 
     return opened

@@ -31,6 +31,7 @@ from modelops.mcp_server.quotes import Quotes
 from modelops.mcp_server.rate import RateLimit
 from modelops.mcp_server.server import build_server
 from modelops.mcp_server.services import Services, local_services
+from modelops.tools.datasets import Catalogs
 
 _logger = logging.getLogger(__name__)
 PORT: Final = 8765
@@ -52,7 +53,7 @@ class HttpOptions:
     `allowed_hosts`: values of the header Host that are answered, `name` or `name:*` for every port. `token_review`:
     callers log in by a bearer token and are impersonated, with those extra fields that `extra_keys` lists. `key_file`:
     32 random bytes or more, the same in every replica; without it answers and quotes end with the process.
-    `tls_certificate`, `tls_key`: files for HTTPS.
+    `tls_certificate`, `tls_key`: files for HTTPS. `catalogs`: how the datasets of LangSmith are read.
     """
 
     host: str = "127.0.0.1"
@@ -66,12 +67,14 @@ class HttpOptions:
     only_people: bool = False
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    catalogs: Catalogs | None = None
 
 
-async def serve_stdio(access: Access, *, only_people: bool = False) -> None:
+async def serve_stdio(access: Access, *, only_people: bool = False, catalogs: Catalogs | None = None) -> None:
     """Serve the client that started this process, until it closes the standard input."""
     _log_to_stderr(logging.WARNING)
-    await build_server(local_services(access, only_people=only_people)).run_stdio_async()
+    services = local_services(access, only_people=only_people, catalogs=catalogs)
+    await build_server(services).run_stdio_async()
 
 
 async def serve_http(access: Access, options: HttpOptions) -> None:
@@ -128,7 +131,8 @@ def http_app(access: Access, options: HttpOptions) -> Starlette:
     if options.token_review:
         server = _server_in_cluster(access, options, secret)
     else:
-        server = build_server(local_services(access, only_people=options.only_people))
+        services = local_services(access, only_people=options.only_people, catalogs=options.catalogs)
+        server = build_server(services)
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -154,6 +158,7 @@ def _server_in_cluster(access: Access, options: HttpOptions, secret: bytes) -> M
                 quotes=quotes,
                 rate=RateLimit(options.calls_per_minute, clock=time.monotonic),
                 only_people=options.only_people,
+                catalogs=options.catalogs,
             )
         finally:
             await own.close()

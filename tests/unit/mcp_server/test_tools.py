@@ -52,6 +52,7 @@ READ_ONLY = {
     "monitor_evaluation",
     "monitor_deployment",
     "list_agent_models",
+    "list_datasets",
     "agent_spending",
     "explain",
 }
