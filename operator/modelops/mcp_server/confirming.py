@@ -3,6 +3,8 @@
 Annotations are evaluated at once here, because the SDK reads those of resolvers that are made inside functions.
 """
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeVar
@@ -51,8 +53,17 @@ class Offer:
 
     @property
     def question(self) -> str:
-        """What the person reads. Values from objects and from the model are quoted, on one line each."""
-        return "\n".join([self.what, *(f"- {name}: {value}" for name, value in self.facts)])
+        """What the person reads. Values from objects and from the model are quoted, on one line each.
+
+        The reference is another one for everything else that is offered, also if the person could not tell it apart:
+        the SDK takes an answer for this text alone, so an answer cannot be used again after what it was for.
+        """
+        lines = [self.what, *(f"- {name}: {value}" for name, value in self.facts)]
+        return "\n".join([*lines, f"- reference: {self._digest()}"])
+
+    def _digest(self) -> str:
+        content = [self.what, self.subject, self.quote.quote_id if self.quote else None]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
 MakeOffer = Callable[..., Awaitable[Offer]]
@@ -60,7 +71,7 @@ MakeOffer = Callable[..., Awaitable[Offer]]
 
 def quoted(value: object, *, longest: int = _LONGEST) -> str:
     """Text that somebody else wrote, on one line, in quotes, and not too long."""
-    text = "".join(letter if letter.isprintable() else " " for letter in str(value))
+    text = "".join(letter if letter.isprintable() else " " for letter in str(value)).replace('"', "'")
     return f'"{text[: longest - 1]}…"' if len(text) > longest else f'"{text}"'
 
 

@@ -98,10 +98,11 @@ async def serve_http(access: Access, options: HttpOptions) -> None:
     _log_to_stderr(logging.INFO)
     if options.token_review and not options.tls_certificate and not _is_loopback(options.host):
         _logger.warning("bearer tokens are sent in the clear: give --tls-certificate, or put TLS in front")
+    secret = _secret(options.key_file)
     listening = listen(options.host, options.port)
     host, port = listening.getsockname()[:2]
     config = uvicorn.Config(
-        http_app(access, replace(options, port=port)),
+        http_app(access, replace(options, port=port), secret),
         log_config=None,
         log_level="warning",
         ssl_certfile=str(options.tls_certificate) if options.tls_certificate else None,
@@ -125,9 +126,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def http_app(access: Access, options: HttpOptions) -> Starlette:
+def http_app(access: Access, options: HttpOptions, secret: bytes) -> Starlette:
     """The application, with `/mcp` for clients and `/healthz` for probes."""
-    secret = _secret(options.key_file)
     if options.token_review:
         server = _server_in_cluster(access, options, secret)
     else:

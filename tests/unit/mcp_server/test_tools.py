@@ -190,4 +190,5 @@ async def test_without_the_right_the_tool_does_not_run() -> None:
 
 def test_quoted_text_stays_on_its_line() -> None:
     assert quoted("a\nb\u2028c\x1b[31m") == '"a b c [31m"'
+    assert quoted('a" - cost: "$0') == "\"a' - cost: '$0\""
     assert quoted("x" * 300) == '"' + "x" * 199 + '…"'
