@@ -227,6 +227,7 @@ async def test_unknown_names_are_answered_with_the_nearest(world: World) -> None
         )
         assert "epochs" in await said("estimate_training", **TRAIN | {"training_config": {"epochs": 2}})
         assert "has no Rollout, TrainingRun or AgentModel named none" in await said("explain", name="none")
+        assert f"named {RUN},x=\\y" in await said("explain", name=f"{RUN},x=\\y")
         assert "there is no page 'v0'" in await said("list_agent_models", agent_name="docs", page="v0")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,6 +81,11 @@ class Kind(Generic[KindT]):
             with contextlib.suppress(ClientError):
                 known = [item["metadata"]["name"] for item in (await self.list(namespace=place)).stored]
             raise no_such_object(self.resource, place, name, known) from None
+
+    async def find(self, name: str, *, namespace: str | None = None) -> KindT | None:
+        """The object of that name, with the right to list; None where there is none, or it cannot be read."""
+        found = (await self.list(namespace=namespace, field_selector=_only(name))).items
+        return found[0] if found else None
 
     async def list(
         self,
@@ -197,7 +203,7 @@ class Kind(Generic[KindT]):
         what a list raises, and Unavailable where the API server has not answered for a minute.
         """
         place = await self._namespace(namespace)
-        selector = f"metadata.name={name}" if name else None
+        selector = _only(name) if name else None
         async with contextlib.aclosing(
             watch_events(
                 self._transport,
@@ -316,6 +322,11 @@ class Kind(Generic[KindT]):
                 "version of this package that fits the custom resource definitions"
             )
         return reading.value
+
+
+def _only(name: str) -> str:
+    """The field selector for one name, which may be anything that a caller has written."""
+    return "metadata.name=" + re.sub(r"([\\,=])", r"\\\1", name)
 
 
 def has_finished(value: Any) -> bool:

@@ -60,6 +60,10 @@ class SyncKind(Generic[KindT]):
         """See `Kind.get_stored`."""
         return self._loop.run(self._kind.get_stored(name, namespace=namespace))
 
+    def find(self, name: str, *, namespace: str | None = None) -> KindT | None:
+        """See `Kind.find`."""
+        return self._loop.run(self._kind.find(name, namespace=namespace))
+
     def list(
         self,
         *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -26,13 +27,15 @@ async def find_object(client: AsyncClient, name: str, *, kind: str | None = None
     """
     kinds = (client.rollouts, client.training_runs, client.agent_models)
     asked = [one for one in kinds if kind is None or kind == one.resource.kind]
-    known: list[str] = []
-    for one in asked:
-        listing = await one.list()
-        for item in listing.items:
-            if item.metadata.name == name:
-                return item
-        known += [item.metadata.name for item in listing.items]
+    named: list[Explained | BaseException | None] = await asyncio.gather(
+        *(one.find(name) for one in asked), return_exceptions=True
+    )
+    for found in named:
+        if isinstance(found, BaseException):
+            raise found
+        if found is not None:
+            return found
+    known = [item.metadata.name for one in asked for item in (await one.list()).items]
     what = kind or "Rollout, TrainingRun or AgentModel"
     place = await client.namespace()
     hint = did_you_mean(name, known, none="there is none; name another namespace with -n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Final
 
@@ -24,7 +25,9 @@ async def list_models(
         ToolRefused: an unknown agent, an agent without a history, or a page that there is not.
     """
     agent = await find_agent(client, agent_name)
-    record = await read_record(client, agent)
+    record, shares = await asyncio.gather(
+        read_record(client, agent), _canary_shares(client, agent.metadata.name)
+    )
     entries = list(reversed(record.history))
     start = 0
     if page is not None:
@@ -33,7 +36,6 @@ async def list_models(
             raise ToolRefused(f"there is no page {page!r}: use the next_page of the page before")
         start = after[0] + 1
     shown = entries[start : start + limit]
-    shares = await _canary_shares(client, agent.metadata.name)
     return AgentModels(
         agent_name=agent.spec.agent,
         current_version=record.stable.version,
