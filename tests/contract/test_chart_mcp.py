@@ -32,6 +32,7 @@ def test_the_command_takes_the_options_that_it_is_started_with(
     assert (options.transport, options.auth, options.namespace) == ("http", "tokenreview", "code-chef")
     assert options.port == container["ports"][0]["containerPort"]
     assert f"{NAME}.modelops-system.svc:*" in options.allowed_host
+    assert [variable["name"] for variable in container["env"]] == ["LANGSMITH_ENDPOINT"]  # and no key
     everything = switches is SWITCHES["mcp"]
     assert options.only_people == everything
     assert ("mcp.example.com" in options.allowed_host) == everything
