@@ -8,7 +8,6 @@ from typing import Any
 
 from modelops.cli import dataset_collect
 from modelops.cli.argument_types import count
-from modelops.cli.langsmith_endpoint import DEFAULT_ENDPOINT
 
 MIN_EXAMPLES = 20
 

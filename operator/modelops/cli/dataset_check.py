@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import DatasetSelection, TrainingRun
-from modelops.cli.dataset_collect import DEFAULT_ENDPOINT
+from modelops.cli.langsmith_endpoint import DEFAULT_ENDPOINT
 
 
 class InvalidInputError(Exception):
