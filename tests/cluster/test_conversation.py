@@ -103,7 +103,7 @@ class Talk:
 
     def __init__(self, client: AsyncClient) -> None:
         host = StateGraph(MessagesState)
-        host.add_node("modelops", build_modelops_subgraph(client, read_literally))
+        host.add_node("modelops", build_modelops_subgraph(client, understand=read_literally))
         host.add_edge(START, "modelops")
         host.add_edge("modelops", END)
         self.graph: Any = host.compile(checkpointer=InMemorySaver())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer, interrupt
@@ -18,6 +19,7 @@ from modelops.infra_agent.cluster_hands import ClusterHands
 from modelops.infra_agent.hands import Hands, TeamSettings
 from modelops.infra_agent.heard import Understand
 from modelops.infra_agent.planning import makes_a_plan
+from modelops.infra_agent.readers import Reader
 from modelops.infra_agent.state import State, remembered
 from modelops.infra_agent.steps import Steps
 from modelops.infra_agent.turns import new_message
@@ -27,18 +29,21 @@ Graph = CompiledStateGraph[State, None, State, State]
 
 def build_modelops_subgraph(
     client: AsyncClient,
-    understand: Understand,
     *,
+    model: BaseChatModel | None = None,
+    understand: Understand | None = None,
     team: TeamSettings | None = None,
     checkpointer: Checkpointer = True,
 ) -> Graph:
     """The conversation, in the rights of the client's caller.
 
+    `model`: is asked where the rules are unsure what a message means. `understand`: reads messages in place of both.
     `checkpointer`: True for a graph inside another one, which keeps its memory with that one's checkpointer, also where
     a turn ends at an interrupt; with None the memory of a waiting plan is lost when the person answers in words. A
     graph that is used alone needs a checkpointer of its own.
     """
-    return build_graph(ClusterHands(client), understand, team=team, checkpointer=checkpointer)
+    reader = understand or Reader(model=model)
+    return build_graph(ClusterHands(client), reader, team=team, checkpointer=checkpointer)
 
 
 def build_graph(

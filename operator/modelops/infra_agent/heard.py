@@ -46,6 +46,10 @@ class Understood(Protocol):
     def question(self) -> str | None: ...
     @property
     def about(self) -> str | None: ...
+    @property
+    def of_plan(self) -> bool: ...
+    @property
+    def by_model(self) -> bool: ...
 
 
 Understand = Callable[[str, Sequence[str], Sequence[str]], Understood | Awaitable[Understood]]
@@ -61,7 +65,11 @@ class Heard(BaseModel):
     agents: tuple[str, ...]
     question: str | None
     about: str | None
-    """Where the intent is ambiguous: what is wanted, as far as that is known; None for a doubt about a plan."""
+    """Where the intent is ambiguous: what is wanted, as far as that is known."""
+    of_plan: bool = False
+    """The question is about the plan that waits."""
+    by_model: bool = False
+    """A model has read it so: the plan says what was understood."""
     dataset: str | None
     method: str | None
     base_model: str | None
@@ -80,16 +88,32 @@ class Heard(BaseModel):
 
 def heard(found: Understood) -> Heard:
     """An understanding as `Heard`."""
-    names = tuple(
-        name for name in Heard.model_fields if name not in ("intent", "agents", "question", "about")
+    slots: dict[str, Any] = {name: getattr(found.slots, name) for name in _SLOTS}
+    return Heard(
+        intent=str(found.intent),
+        agents=found.agents or ((found.agent,) if found.agent else ()),
+        question=found.question,
+        about=str(found.about) if found.about else None,
+        of_plan=found.of_plan,
+        by_model=found.by_model,
+        **slots,
     )
-    slots: dict[str, Any] = {name: getattr(found.slots, name) for name in names}
-    agents = found.agents or ((found.agent,) if found.agent else ())
-    about = str(found.about) if found.about else None
-    return Heard(intent=str(found.intent), agents=agents, question=found.question, about=about, **slots)
+
+
+_SLOTS = (
+    "dataset",
+    "method",
+    "base_model",
+    "version",
+    "percent",
+    "strategy",
+    "max_usd",
+    "condition",
+    "run",
+)
 
 
 def request(intent: str, agent: str, version: str | None) -> Heard:
     """The request that a next step would be, as if a person had said it."""
-    empty = dict.fromkeys(Heard.model_fields)
+    empty = dict.fromkeys(("question", "about", *_SLOTS))
     return Heard.model_validate({**empty, "intent": intent, "agents": (agent,), "version": version})

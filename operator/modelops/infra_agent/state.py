@@ -98,6 +98,11 @@ class Plan(Remembered):
     valid_until: datetime
 
     @property
+    def what(self) -> str:
+        """The gist alone, such as `train docs by sft`."""
+        return self.gist.removeprefix("Plan: ").removesuffix(". Confirm?")
+
+    @property
     def stops(self) -> bool:
         """Whether it stops something that runs."""
         return isinstance(self.action, Abort | CancelTraining)

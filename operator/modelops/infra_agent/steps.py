@@ -64,9 +64,10 @@ class Steps:
         for one in followed:
             memory = memory.follow(one)
         plan = memory.plan
-        if plan is not None and meant.intent != "ambiguous":
+        asks = meant.intent == "ambiguous"
+        if plan is not None and not asks:
             text = f"{text}\nThis plan still waits: {plan.text}"
-        asks_about = plan if meant.about is None else None
+        asks_about = None if asks and not meant.of_plan else plan
         return {"messages": [say(text, plan=asks_about)], "modelops": written(memory, heard=None)}
 
     async def plan(self, state: State) -> Update:
@@ -81,6 +82,8 @@ class Steps:
             kept = None if dropped else before
             return {"messages": [say(text)], "modelops": written(memory, heard=None, plan=kept)}
         text = plan.text if before is None else f"This replaces the plan before. {plan.text}"
+        if meant.by_model:
+            text = f"As I understood you: {plan.what}. {text}"
         return {"messages": [say(text, plan=plan)], "modelops": written(memory, heard=None, plan=plan)}
 
     async def act(self, state: State) -> Update:

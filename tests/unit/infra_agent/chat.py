@@ -49,6 +49,8 @@ class Meaning:
     slots: Slots = Slots()
     question: str | None = None
     about: str | None = None
+    of_plan: bool = False
+    by_model: bool = False
 
 
 def read_literally(message: str, context: Sequence[str], agents: Sequence[str]) -> Meaning:
@@ -57,6 +59,7 @@ def read_literally(message: str, context: Sequence[str], agents: Sequence[str]) 
     named = tuple(word for word in words if word in agents)
     values: dict[str, Any] = dict(word.split("=", 1) for word in words if "=" in word)
     question, about = values.pop("question", None), values.pop("about", None)
+    of_plan, by_model = (bool(values.pop(name, "")) for name in ("of_plan", "by_model"))
     numbers = {name: float(values.pop(name)) for name in NUMBERS if name in values}
     return Meaning(
         intent=intent,
@@ -65,6 +68,8 @@ def read_literally(message: str, context: Sequence[str], agents: Sequence[str]) 
         slots=Slots(**values, **numbers),
         question=question,
         about=about,
+        of_plan=of_plan,
+        by_model=by_model,
     )
 
 

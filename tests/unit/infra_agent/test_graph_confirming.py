@@ -183,7 +183,7 @@ async def test_after_an_open_question_the_answer_is_no_confirmation() -> None:
 async def test_a_doubt_about_the_plan_can_be_answered() -> None:
     chat = Chat()
     await chat.say("train docs")
-    await chat.say("ambiguous question=As_shown?")
+    await chat.say("ambiguous question=As_shown? of_plan=yes")
     await chat.say("approve")
     assert len(chat.hands.created) == 1
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from modelops.infra_agent.understanding.agents import AgentIdentity, identities, identity_of
 from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
-from modelops.infra_agent.understanding.model_help import ModelAnswer, prompt_for_a_model, settle
+from modelops.infra_agent.understanding.model_help import (
+    ModelAnswer,
+    prompt_for_a_model,
+    settle,
+    without_a_model,
+)
 from modelops.infra_agent.understanding.understand import understand
 
 __all__ = [
@@ -18,4 +23,5 @@ __all__ = [
     "prompt_for_a_model",
     "settle",
     "understand",
+    "without_a_model",
 ]

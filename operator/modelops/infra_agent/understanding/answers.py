@@ -65,7 +65,7 @@ def answer_to_plan(reading: Reading, acts: list[Act], situation: Situation) -> U
             return Understanding(
                 intent=Intent.AMBIGUOUS,
                 question="Do you confirm the plan that I showed, or do you mean another agent?",
-                certain=True,
+                of_plan=True,
                 may_act=False,
                 why="The message says yes and names another agent than the plan.",
             )
@@ -86,6 +86,7 @@ def answer_to_plan(reading: Reading, acts: list[Act], situation: Situation) -> U
             intent=Intent.AMBIGUOUS,
             agent=agent,
             question="Do you confirm the plan as I showed it?",
+            of_plan=True,
             certain=False,
             may_act=False,
             why="The message says yes, and more that could be a condition.",

@@ -86,6 +86,10 @@ class Understanding(BaseModel):
     """Where the intent is ambiguous: what is wanted, as far as that is known."""
     certain: bool = True
     """False: a model may be asked, and `settle` decides what of its answer counts."""
+    of_plan: bool = False
+    """The question is about the plan that waits: a yes to it confirms that plan."""
+    by_model: bool = False
+    """A model has read it so, because the rules were unsure."""
     may_act: bool = True
     """False: a safety rule holds, and no model's answer makes this an intent that changes something."""
     why: str

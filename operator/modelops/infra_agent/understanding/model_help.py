@@ -75,11 +75,13 @@ def settle(
             update={
                 "intent": Intent.AMBIGUOUS,
                 "question": answer.question or understanding.question or "What shall I do?",
+                "of_plan": understanding.of_plan and not answer.question,
+                "by_model": True,
                 "why": _why(answer),
             }
         )
     if answer.intent is Intent.NONE:
-        return Understanding(intent=Intent.NONE, may_act=False, why=_why(answer))
+        return Understanding(intent=Intent.NONE, may_act=False, by_model=True, why=_why(answer))
     own = spoken(message)
     reading = read(own.text, agents)
     if answer.intent.changes_something and (own.pasted or own.to_somebody_else):
@@ -101,10 +103,30 @@ def settle(
             slots=slots,
             about=answer.intent,
             question=f"Which agent: {', '.join(named or [one.name for one in agents])}?",
+            by_model=True,
             why=_why(answer),
         )
     return Understanding(
-        intent=answer.intent, agent=agent, agents=(agent,) if agent else (), slots=slots, why=_why(answer)
+        intent=answer.intent,
+        agent=agent,
+        agents=(agent,) if agent else (),
+        slots=slots,
+        by_model=True,
+        why=_why(answer),
+    )
+
+
+def without_a_model(understanding: Understanding) -> Understanding:
+    """What counts where a model was asked and gave no answer that can be used: one question to the person."""
+    if understanding.intent is not Intent.NONE or not understanding.may_act:
+        return understanding
+    about = f" for {understanding.agent}" if understanding.agent else ""
+    return understanding.model_copy(
+        update={
+            "intent": Intent.AMBIGUOUS,
+            "question": f"I am not sure what you want{about}. What shall I do: train, evaluate, deploy, roll back, or "
+            "tell you how something goes?",
+        }
     )
 
 
