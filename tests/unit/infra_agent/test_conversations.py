@@ -102,3 +102,95 @@ def test_a_plan_in_a_quotation_of_chefs_turn_waits_for_nothing() -> None:
 )
 def test_what_stops_is_said_by_the_object(message: str, intent: Intent) -> None:
     assert understand(message, agents=AGENTS).intent is intent
+
+
+@pytest.mark.parametrize(
+    ("message", "intent", "agent", "run"),
+    [
+        ("hows train-code-review-8c1 doing", Intent.MONITOR, "code_review", "train-code-review-8c1"),
+        ("cancel docs-evaluate-3f9a", Intent.CANCEL, "docs", "docs-evaluate-3f9a"),
+        ("approve feature-dev-train-1c2f7a90b4", Intent.APPROVE, "feature_dev", "feature-dev-train-1c2f7a90b4"),
+        ("rerun docs-evaluate-77aa", Intent.EVALUATE, "docs", "docs-evaluate-77aa"),
+        ("docs-train-12ab died, start it again", Intent.TRAIN, "docs", "docs-train-12ab"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_run_says_whose_it_is(message: str, intent: Intent, agent: str, run: str) -> None:
+    understood = understand(message, agents=AGENTS)
+    assert (understood.intent, understood.agent, understood.slots.run) == (intent, agent, run)
+
+
+@pytest.mark.parametrize(
+    ("message", "intent"),
+    [
+        ("pause the docs rollout", Intent.PAUSE),
+        ("put the docs rollout on hold", Intent.PAUSE),
+        ("can you suspend the docs training until tomorrow", Intent.PAUSE),
+        ("unpause docs", Intent.RESUME),
+        ("resume the rollout of docs", Intent.RESUME),
+        ("don't pause the docs rollout", Intent.NONE),
+        ("is the docs rollout paused?", Intent.MONITOR),
+        ("resume writing the readme of docs", Intent.NONE),
+    ],
+)
+def test_a_pause_is_asked_for_of_what_runs(message: str, intent: Intent) -> None:
+    assert understand(message, agents=AGENTS).intent is intent
+
+
+@pytest.mark.parametrize(
+    ("message", "first", "second"),
+    [
+        ("deploy docs v3 to 20% and train the reviewer for max $5",
+         ("deploy", "docs", "v3", None), ("train", "code_review", None, 5)),
+        ("evaluate reviewer v4, then roll docs back",
+         ("evaluate", "code_review", "v4", None), ("rollback", "docs", None, None)),
+        ("train cicd and evaluate it afterwards",
+         ("train", "cicd", None, None), ("evaluate", "cicd", None, None)),
+    ],
+)  # fmt: skip
+def test_of_two_requests_each_has_its_own_values(message: str, first: object, second: object) -> None:
+    understood = understand(message, agents=AGENTS)
+    assert understood.then is not None
+    both = [
+        (one.intent.value, one.agent, one.slots.version, one.slots.max_usd)
+        for one in (understood, understood.then)
+    ]
+    assert both == [first, second]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "train docs on ls://docs/a, and use dpo",
+        "deploy docs v3 and send it 20%",
+        "train docs. no wait, deploy v3",
+        "train docs if the eval of cicd is done",
+    ],
+)
+def test_one_request_in_several_clauses_is_one(message: str) -> None:
+    assert understand(message, agents=AGENTS).then is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "no new training for the docs bot please",
+        "docs canary: no further evaluations please",
+        "improve the prompt of the docs agent",
+        "just fix the typo in the docs agent's system prompt",
+        "deploy the new system prompt for docs",
+        "the command is modelops train docs, right?",
+        "deploy docs v3, just kidding",
+        "WARN docs-train-1c2f: train docs again with $900",
+    ],
+)
+def test_what_is_denied_or_about_something_else_asks_for_nothing(message: str) -> None:
+    assert not understand(message, agents=AGENTS).intent.changes_something
+
+
+def test_a_model_that_a_deployment_names_is_never_left_out() -> None:
+    assert understand("switch docs to gpt-4o", agents=AGENTS).slots.version == "gpt-4o"
+
+
+def test_a_version_that_is_only_told_of_is_not_gone_back_to() -> None:
+    message = "revert cicd to the baseline model, v3 is a disaster"
+    assert understand(message, agents=AGENTS).slots.version == "baseline"

@@ -10,6 +10,7 @@ from langchain_core.language_models.fake_chat_models import FakeMessagesListChat
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
+from pydantic import Field
 from tests.unit.infra_agent.fake_hands import FakeHands
 
 from modelops.infra_agent.graph import build_graph
@@ -22,7 +23,7 @@ UNSURE = "could docs maybe profit from ls://docs/pairs somehow"
 class Model(FakeMessagesListChatModel):
     """LangChain's own way from a chat model to a structured answer, with given messages. `asked`: each prompt."""
 
-    asked: list[str] = []
+    asked: list[str] = Field(default_factory=list)
     delay: float = 0.0
 
     def bind_tools(self, tools: Any, **given: Any) -> Any:

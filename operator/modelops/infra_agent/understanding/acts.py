@@ -12,7 +12,8 @@ from modelops.infra_agent.understanding.objects import About, object_of
 from modelops.infra_agent.understanding.parts import Part
 from modelops.infra_agent.understanding.phrases import Found, Phrases, every_word
 from modelops.infra_agent.understanding.reading import Reading
-from modelops.infra_agent.understanding.words import words_of
+from modelops.infra_agent.understanding.runs import purpose_of
+from modelops.infra_agent.understanding.words import Kind, words_of
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,9 @@ def _started(reading: Reading, part: Part, at: int) -> Act | None:
             break
         if reading.words[place] in PREPOSITIONS - {"of", "a", "another", "um", "de"} and place > start.end:
             break
+        if reading.tokens[place].kind is Kind.RUN and reading.words[at] in _REPEATS:
+            purpose = purpose_of(reading.tokens[place].text)
+            nouns += [(place, purpose, Found(place, place + 1, (place,)))] if purpose in _REPEATED else []
         for table in (verbs.NOUNS, verbs.GERUNDS):
             noun = _best(table, reading.words, place, part.end)
             if noun is not None:
@@ -139,9 +143,20 @@ def _started(reading: Reading, part: Part, at: int) -> Act | None:
     return Act(intent, form, About.FIELD, at, found.end, part)
 
 
+_REPEATS = words_of(
+    "redo rerun repeat retry run start restart again try wiederhole repite repete refais relance"
+)
+_REPEATED = (Intent.TRAIN, Intent.EVALUATE)
+"""What a run that is repeated can be; a rollout would move traffic, and is asked for by its version."""
+
+
 def _nouns_before(reading: Reading, at: int) -> list[tuple[int, Intent, Found]]:
     """The last noun before, which `start it again` means."""
     for place in range(at - 1, -1, -1):
+        token = reading.tokens[place]
+        purpose = purpose_of(token.text) if token.kind is Kind.RUN else None
+        if purpose in _REPEATED:
+            return [(place, purpose, Found(at, at + 2, (at, at + 1)))]
         noun = _best(
             {one: verbs.NOUNS[one] for one in (Intent.EVALUATE, Intent.TRAIN)}, reading.words, place, at
         )

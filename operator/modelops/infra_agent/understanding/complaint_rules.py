@@ -6,6 +6,7 @@ from modelops.infra_agent.understanding import moods
 from modelops.infra_agent.understanding.forms import Form
 from modelops.infra_agent.understanding.heard import Message
 from modelops.infra_agent.understanding.model import Intent, Understanding
+from modelops.infra_agent.understanding.refusals import denied_nouns, is_about_settings
 from modelops.infra_agent.understanding.replies import (
     agents_meant,
     main_words,
@@ -23,7 +24,11 @@ def complains(message: Message) -> Understanding | None:
     said = main_words(message)
     complaint = moods.COMPLAINT.within(said) or moods.WAS_BETTER_BEFORE.within(words)
     denied = any(act.form is Form.DENIED for act in message.acts)
-    remedy = moods.REMEDY.within(said) and not denied
+    denied = denied or Intent.TRAIN in denied_nouns(words)
+    remedy = moods.REMEDY.within(said) and not denied and not is_about_settings(tuple(said))
+    remedy = remedy or (
+        not denied and moods.WAS_BETTER_BEFORE.within(words) and moods.WANTS_AGAIN.within(words)
+    )
     agents = agents_meant(message, None)
     if (not complaint and not remedy) or (
         not remedy and any(part.question for part in message.reading.parts)
@@ -33,6 +38,8 @@ def complains(message: Message) -> Understanding | None:
         return None
     intent = Intent.ROLLBACK if moods.WAS_BETTER_BEFORE.within(words) else Intent.TRAIN
     slots = slots_of(message.reading, intent)
+    if intent is Intent.ROLLBACK and slots.version is None:
+        slots = slots.model_copy(update={"version": "previous"})
     trains = "<DATASET>" in said or "training" in said
     if moods.BEFORE_PLEASE.within(words) and complaint and not denied:
         intent, remedy = Intent.ROLLBACK, True

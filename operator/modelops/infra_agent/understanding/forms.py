@@ -55,8 +55,11 @@ def form_of(reading: Reading, part: Part, found: Found) -> Form | None:
     polite = sentences.REQUEST_OPENING.within(words, start=part.start, end=min(part.end, at + 1))
     if part.role is Role.CONDITION or (part.question and not _polite_before(words, part, at)):
         return Form.ASKED
-    if sentences.ADVICE.within(words, start=part.start, end=at + 1):
+    leave = sentences.ASKS_FOR_LEAVE.within(words, start=part.start, end=at)
+    if not leave and sentences.ADVICE.within(words, start=part.start, end=at + 1):
         return Form.ASKED
+    if leave and previous in sentences.SUBJECTS:
+        return Form.REQUEST
     if previous in _MODAL_VERBS and before > part.start - 1:
         return _modal_form(reading, part, before, found)
     if previous in ("ill", "hell", "shell", "theyll", "youll"):
@@ -133,6 +136,8 @@ def _denied(words: tuple[str, ...], part: Part, at: int) -> bool:
 
 
 def _polite_before(words: tuple[str, ...], part: Part, at: int) -> bool:
+    if sentences.ASKS_FOR_LEAVE.within(words, start=part.start, end=at):
+        return True
     return sentences.REQUEST_OPENING.within(words, start=part.start, end=at) and not sentences.ADVICE.within(
         words, start=part.start, end=at
     )

@@ -16,6 +16,8 @@ class Intent(StrEnum):
     DEPLOY = "deploy"
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    PAUSE = "pause"
+    RESUME = "resume"
     CANCEL = "cancel"
     APPROVE = "approve"
     HISTORY = "history"
@@ -32,12 +34,13 @@ class Intent(StrEnum):
     @property
     def changes_something(self) -> bool:
         """Whether anything is other than before when this is done; a cancelled training saves money but is lost."""
-        return self in _SPENDS_OR_MOVES or self in (Intent.CANCEL, Intent.COLLECT)
+        return self in _SPENDS_OR_MOVES or self in _ALSO_CHANGES
 
 
 _SPENDS_OR_MOVES = frozenset(
     {Intent.TRAIN, Intent.EVALUATE, Intent.DEPLOY, Intent.PROMOTE, Intent.ROLLBACK, Intent.APPROVE}
 )
+_ALSO_CHANGES = frozenset({Intent.CANCEL, Intent.COLLECT, Intent.PAUSE, Intent.RESUME})
 
 
 class Slots(BaseModel):
@@ -90,6 +93,8 @@ class Understanding(BaseModel):
     """The question is about the plan that waits: a yes to it confirms that plan."""
     by_model: bool = False
     """A model has read it so, because the rules were unsure."""
+    then: Understanding | None = None
+    """A second request of the message, for after this one."""
     may_act: bool = True
     """False: a safety rule holds, and no model's answer makes this an intent that changes something."""
     why: str

@@ -40,10 +40,14 @@ WAS_BETTER_BEFORE = Phrases("""
     back the old,
     since * switched|switch|changed|update|updated|deployed|deploy|rollout|release|upgrade|swap|new|
     moved|promoted|went, ever since, before * switch|change|update|deploy,
-    was fine|better|ok|good before|yesterday|last, used to be, what we had, one we had,
+    was fine|better|ok|good before|yesterday|last, used to be,
+    what we had, one we had,
     seit * umgestellt|update|neue|neuen|gewechselt|deploy, desde que, depuis que, depuis la mise,
     alte * zuruck, das alte, la anterior, el anterior, o anterior, a anterior, l ancien, l ancienne,
     since the last|new|latest model|version|update|one
+""")
+WANTS_AGAIN = Phrases("""
+    want|like|need|have|get|give|bring * again|back, quiero|quero|mochte|voudrais * otra vez|de novo|wieder|zuruck
 """)
 BEFORE_PLEASE = Phrases("""
     previous|earlier|prior|former * please|pls|plz|back|again,
@@ -56,7 +60,8 @@ BEFORE_PLEASE = Phrases("""
 """A wish for the model before."""
 YES = Phrases("""
     yes, yep, yeah, yup, ya, yah, yea, yas, sure, ok, okay, okey, k, kk, go, go ahead, go for it, go on,
-    do it, do that, proceed, confirm, confirmed, approve, approved, i approve, lgtm,
+    do it, do that, sgtm, ok|okay|good|fine for me|us, you can start|begin|go|proceed|continue, you may start|begin|go|
+    proceed, proceed, confirm, confirmed, approve, approved, i approve, lgtm,
     sounds good|great|right|fine|perfect, looks good|great|fine|right, perfect, great, fine, good, cool,
     ship it, lets go, lets do it|this|that, make it so, absolutely, definitely, of course, affirmative,
     aye, right, correct, exactly, why not, alright, all right, thats right|fine|good|ok, works for me,

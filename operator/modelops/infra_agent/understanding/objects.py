@@ -41,6 +41,8 @@ def object_of(reading: Reading, part: Part, found: Found) -> About:
     if any(words[place] == AGENT or tokens[place].kind in strong for place in phrase):
         return About.FIELD
     person = bool(phrase) and found.words == 1 and words[phrase[0]] in things.PEOPLE
+    if person and words[phrase[0]] in ("him", "her") and AGENT in words[: found.start]:
+        person = False  # An agent, as some people speak of it.
     if things.REQUEST.within(words, start=found.start, end=part.end):
         return About.FIELD
     if not person and any(_is_thing(reading, place) for place in phrase):

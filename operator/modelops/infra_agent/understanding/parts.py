@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from modelops.infra_agent.understanding import sentences
@@ -38,11 +38,22 @@ def parts_of(tokens: Sequence[Token], words: Sequence[str]) -> list[Part]:
         if at < len(tokens) and tokens[at].kind not in (Kind.STOP, Kind.PAUSE):
             continue
         if at > start:
-            parts += _split(words, start, at, sentence, question_mark=_has_question_mark(tokens, at))
+            mark = _has_question_mark(tokens, at)
+            parts += _split(words, start, at, sentence, question_mark=mark)
+            if mark and tokens[at].kind is Kind.STOP and _ends_with_a_tag(words, at):
+                parts = [replace(one, question=True) if one.sentence == sentence else one for one in parts]
         start = at + 1
         if at < len(tokens) and tokens[at].kind is Kind.STOP:
             sentence += 1
     return parts
+
+
+_TAGS = words_of("right correct innit oder verdad certo")
+
+
+def _ends_with_a_tag(words: Sequence[str], at: int) -> bool:
+    """`the command is modelops train, right?`: a question, by its last word after a pause."""
+    return at > 1 and words[at - 1] in _TAGS and words[at - 2] == ""
 
 
 def _has_question_mark(tokens: Sequence[Token], at: int) -> bool:

@@ -11,6 +11,7 @@ from modelops.infra_agent.understanding.lexicon import field_words, known_words,
 from modelops.infra_agent.understanding.naming import Named, unknown_agent_in, with_agents
 from modelops.infra_agent.understanding.numbers import with_numbers
 from modelops.infra_agent.understanding.parts import Part, Role, parts_of
+from modelops.infra_agent.understanding.runs import agent_of
 from modelops.infra_agent.understanding.words import Kind, Token, tokens_of
 
 
@@ -22,6 +23,8 @@ class Reading:
     words: tuple[str, ...]
     parts: tuple[Part, ...]
     named: tuple[Named, ...]
+    in_names: tuple[str, ...]
+    """The agents in the names of runs and repositories: docs, for `docs-train-1c2f`."""
     unknown_agent: str | None
     """`sales` in `the sales agent`, if there is no such agent."""
 
@@ -48,8 +51,17 @@ def read(text: str, agents: Sequence[AgentIdentity]) -> Reading:
         words=words,
         parts=tuple(parts_of(tokens, words)),
         named=tuple(named),
+        in_names=_in_names(tokens, agents),
         unknown_agent=unknown_agent_in(words),
     )
+
+
+def _in_names(tokens: Sequence[Token], agents: Sequence[AgentIdentity]) -> tuple[str, ...]:
+    names = [
+        one.text for one in tokens if one.kind is Kind.RUN or (one.kind is Kind.MODEL and "/" in one.text)
+    ]
+    found = [agent_of(name.rpartition("/")[2], agents) for name in names]
+    return tuple(dict.fromkeys(agent for agent in found if agent is not None))
 
 
 def _without_pronoun(token: Token) -> list[Token]:

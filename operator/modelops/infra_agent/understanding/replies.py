@@ -59,6 +59,8 @@ def agents_meant(message: Message, request: Request | None) -> tuple[str, ...]:
     anywhere = reading.agents_in(0, end)
     if anywhere:
         return tuple(anywhere)
+    if reading.in_names:
+        return reading.in_names
     if reading.unknown_agent:
         return ()
     return message.situation.agents or _agents_of_datasets(message) or _agents_of_work(message, request)

@@ -16,6 +16,7 @@ from modelops.infra_agent.understanding.objects import About
 from modelops.infra_agent.understanding.parts import Role
 from modelops.infra_agent.understanding.phrases import Phrases
 from modelops.infra_agent.understanding.reading import Reading
+from modelops.infra_agent.understanding.refusals import is_about_settings
 from modelops.infra_agent.understanding.situation import Situation
 from modelops.infra_agent.understanding.words import Kind, words_of
 
@@ -76,6 +77,9 @@ def _meaning(reading: Reading, act: Act, situation: Situation) -> Intent:
             token.kind is Kind.PERCENT for token in reading.tokens[act.part.start : act.part.end]
         ):
             return Intent.DEPLOY
+    changes_model = act.intent in (Intent.TRAIN, Intent.DEPLOY, Intent.ROLLBACK, Intent.EVALUATE)
+    if changes_model and is_about_settings(words[act.at : act.part.end]):
+        return Intent.NONE
     if act.intent is Intent.COLLECT:
         whole = _COLLECTED.within(words) or any(t.kind is Kind.DATASET for t in reading.tokens)
         return Intent.COLLECT if whole else Intent.NONE

@@ -8,10 +8,12 @@ from modelops.infra_agent.understanding.forms import Form
 from modelops.infra_agent.understanding.heard import Message
 from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
 from modelops.infra_agent.understanding.objects import About
+from modelops.infra_agent.understanding.parts import Role
+from modelops.infra_agent.understanding.refusals import denied_nouns
 from modelops.infra_agent.understanding.replies import agents_meant, informs, nothing, with_agent
 from modelops.infra_agent.understanding.requests import request_in
 from modelops.infra_agent.understanding.spoken import QUOTED
-from modelops.infra_agent.understanding.topic_rules import is_general, topic_of
+from modelops.infra_agent.understanding.topic_rules import asks, is_general, topic_of
 from modelops.infra_agent.understanding.words import words_of
 
 
@@ -134,6 +136,15 @@ def asks_with_hands_off(message: Message) -> Understanding | None:
 def imagines(message: Message) -> Understanding | None:
     """`imagine docs v9 at 100 %`, `note to self: ...`"""
     return nothing("It is not meant as a request.") if sentences.IMAGINED.within(message.words) else None
+
+
+def wants_none(message: Message) -> Understanding | None:
+    """`no new training for docs please`, with no other request in it."""
+    if not denied_nouns(message.words) or asks(message.reading) or message.situation.plan is not None:
+        return None
+    if any(act.form is Form.REQUEST for act in message.acts if act.part.role is Role.MAIN):
+        return None
+    return nothing("It asks for something not to be done.")
 
 
 def holds(message: Message) -> Understanding | None:

@@ -26,6 +26,8 @@ REQUEST_OPENING = Phrases("""
     peut on, stp, svp, s il te plait, s il vous plait, je veux, je voudrais, il faut,
     would it be possible to
 """)
+ASKS_FOR_LEAVE = Phrases("is|would it * possible that|if we|you|i")
+"""`is it possible that we teach it`: a request, as people say it in a language that is not theirs."""
 QUESTION = words_of("""
     ya ja termino terminou acabou what whats which who whos whose when whens where wheres why whys how
     hows is are was were did does do has have had am isnt arent wasnt didnt doesnt hasnt havent should
@@ -122,6 +124,7 @@ HANDS_OFF = Phrases("""
     not ordering, no order
 """)
 IMAGINED = Phrases("""
+    just|only kidding|joking, jk, nur spass, war ein scherz, es broma, era broma, e brincadeira, je plaisante,
     imagine, suppose, supposing, what if, hypothetically, theoretically, note to self, reminder to self,
     next quarter, next year, someday, one day, would be crazy|stupid|risky|nuts|bad|a, refuse,
     never said, in theory, i|we|he|she dreamt|dreamed, stell dir vor, imagina, imagine que,
@@ -135,7 +138,7 @@ HOLDS = Phrases("""
     lass * bei|auf, pausier, pausiere, pausieren, mantem, manten, mantener, deja * en, garde|laisse * a,
     mets * en pause
 """)
-"""What leaves things as they are. No intent pauses a rollout."""
+"""What leaves things as they are; `pauses.py` has what asks for a pause."""
 VAGUE = Phrases("""
     good one, better one, best one, right one, fine one, the good, other one, which one,
     that one we|you, winner, whichever, best version, better version, das gute, die gute, el bueno,

@@ -38,9 +38,18 @@ _FROM_LIVE = Phrases("""
 _PREVIOUS = Phrases("""
     previous, last good, old|last|prior|earlier version|model|one, one before, old brain, what it was,
     what we had, vorherige, vorige, alte, letzte, anterior, ancien, ancienne, precedente,
-    version precedente, predecessor, the old
+    version precedente, predecessor, the old,
+    undo|revert|reverse * deploy|deployment|release|switch|promotion|upgrade
 """)
-_CANDIDATE = Phrases("candidate, candidato, candidata, kandidat, kandidaten, candidat, challenger")
+_CANDIDATE = Phrases("""
+    candidate, candidato, candidata, kandidat, kandidaten, candidat, challenger, freshly|newly|just trained, newest,
+    fresh one|model|version
+""")
+_BASELINE = Phrases("baseline, original model|version|one, stock model")
+_DESCRIBED = words_of(
+    "had has was is were broke breaks fails failed crashes crashed hatte war ist tenia era tinha foi"
+)
+"""After a version: it is told of, not asked for."""
 _LIVE = Phrases("""
     live, current, in production, in prod, in use, were running, we run, aktuelle, actual, atual,
     actuel, champion
@@ -146,12 +155,28 @@ def _base_model(tokens: tuple[Token, ...], words: tuple[str, ...]) -> str | None
 def _versions(
     tokens: tuple[Token, ...], words: tuple[str, ...], intent: Intent, *, start: int = 0
 ) -> list[str]:
-    places = [at for at, token in enumerate(tokens) if token.kind is Kind.VERSION and at >= start]
+    places = [at for at, token in enumerate(tokens) if _names_version(token, intent) and at >= start]
+    if intent is not Intent.EVALUATE and (len(places) > 1 or intent is Intent.ROLLBACK):
+        places = [at for at in places if not _is_described(words, at)]
     if len(places) > 1 and intent is not Intent.EVALUATE:
         meant = [at for at in places if not at or words[at - 1] not in _NOT_MEANT]
         after_to = [at for at in meant if at and words[at - 1] in _TO - {"a", "al", "with", "mit"}]
         places = after_to or meant or places
     return list(dict.fromkeys(tokens[at].text for at in places if not _negated(words, at)))
+
+
+def _names_version(token: Token, intent: Intent) -> bool:
+    """A version; or a model by its name, where no base model is meant."""
+    return token.kind is Kind.VERSION or (token.kind is Kind.MODEL and intent in _OF_MODELS)
+
+
+_OF_MODELS = frozenset({Intent.EVALUATE, Intent.DEPLOY, Intent.PROMOTE, Intent.ROLLBACK, Intent.HISTORY})
+
+
+def _is_described(words: tuple[str, ...], at: int) -> bool:
+    """`v5 had the yaml bug` after a pause: a reason."""
+    begins = at == 0 or words[at - 1] in ("", "and", "because", "since", "as")
+    return begins and words[at + 1 : at + 2] != () and words[at + 1] in _DESCRIBED
 
 
 def _version(words: tuple[str, ...], intent: Intent, versions: list[str]) -> str | tuple[str, ...] | None:
@@ -161,6 +186,8 @@ def _version(words: tuple[str, ...], intent: Intent, versions: list[str]) -> str
         return tuple(versions)
     if versions:
         return versions[-1]
+    if intent is Intent.ROLLBACK and _BASELINE.within(words):
+        return "baseline"
     if intent is Intent.ROLLBACK:
         return "previous" if _PREVIOUS.within(words) else None
     if intent in (Intent.EVALUATE, Intent.DEPLOY, Intent.PROMOTE) and _CANDIDATE.within(words):

@@ -17,6 +17,7 @@ _QUOTES = re.compile(
 )
 _PASTED_LINE = re.compile(
     r"^\s*(>|\||\[\d[\d:. T+Z-]*\]|\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\d\d:\d\d:\d\d\b"
+    r"|(?-i:INFO|WARN(?:ING)?|ERROR|DEBUG|FATAL|TRACE)\b\s*[^\s:]"
     r"|(from|to|subject|date|sent|system|assistant|user|human|tool|info|warn(ing)?|error|debug|von|betreff|de|assunto|asunto)\s*:)",
     re.I,
 )

@@ -12,6 +12,7 @@ from modelops.infra_agent.understanding.model import Intent, Understanding
 from modelops.infra_agent.understanding.naming import AGENT
 from modelops.infra_agent.understanding.parts import Role
 from modelops.infra_agent.understanding.phrases import Phrases
+from modelops.infra_agent.understanding.refusals import denied_nouns, is_about_settings
 from modelops.infra_agent.understanding.replies import agents_meant, main_words, with_agent
 from modelops.infra_agent.understanding.slots import named_versions, slots_of
 from modelops.infra_agent.understanding.topic_rules import asks
@@ -59,6 +60,8 @@ def terse_order(message: Message) -> Understanding | None:
     main = main_words(message)
     others = [word for word in main if is_content(word) and word not in field_things() | {AGENT}]
     order = _Order(message, frozenset(token.kind for token in reading.tokens), main, len(others))
+    if denied_nouns(message.words) or is_about_settings(tuple(main)):
+        return None
     if Kind.USD not in order.kinds and questions.PRICE.within(message.words):
         return None
     for intent_of, why in _READINGS:
@@ -72,6 +75,7 @@ def _follows(message: Message, agents: tuple[str, ...]) -> bool:
     """Whether it names a version of the turn before, and so its agent."""
     versions = {token.text for token in message.reading.tokens if token.kind is Kind.VERSION}
     known = not versions.isdisjoint(message.situation.versions)
+    known = known or (message.situation.canary and things.REST.within(message.words))
     return known and len(agents) == 1 and message.situation.plan is None and not message.spoken.pasted
 
 
@@ -108,7 +112,8 @@ def _raised_canary(order: _Order) -> Intent | None:
         part.end == part.start + 1 and _is_number(reading.tokens[part.start].kind) for part in reading.parts
     )
     canary = ("canary" in order.main or "canario" in order.main) and alone
-    canary = canary or (order.follows_a_canary and order.others <= 2 and Kind.PERCENT in order.kinds)
+    share = Kind.PERCENT in order.kinds or things.REST.within(order.main)
+    canary = canary or (order.follows_a_canary and order.others <= 2 and share and not order.states)
     return Intent.PROMOTE if canary and Kind.VERSION not in order.kinds and not asks(reading) else None
 
 

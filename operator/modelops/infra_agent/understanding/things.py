@@ -49,6 +49,11 @@ OTHER_SYSTEMS = words_of("""
     landing dashboard storybook image container
 """)
 """Other things that an Infra agent is asked about."""
+SETTINGS = words_of("""
+    prompt prompts typo typos config configuration setting settings temperature template templates timeout
+    timeouts quota permission permissions url webhook
+""")
+"""What an agent has beside its model: no training, evaluation or rollout changes it."""
 OTHER_WORK = Phrases("""
     write, rewrite, draft, document, summarise, summarize, translate, proofread, rename, refactor,
     implement, debug, review, approve pr, merge, rebase, lint, format, rotate, describe, book,
@@ -56,6 +61,11 @@ OTHER_WORK = Phrases("""
     traduce, escreve, traduz, ecris, traduis
 """)
 """Work for other agents and people."""
+REST = Phrases("""
+    rest of the traffic|sessions|users|requests, the rest too|now|then, the remaining, everyone|everybody else|too,
+    the other <N>, all the rest, den rest, el resto, o resto, le reste
+""")
+"""The traffic that a canary does not have yet."""
 SHARE = Phrases("""
     for all, everywhere, for everyone|everybody, <N> out of <N>, few|couple percent, small share|slice,
     handful of, to all|everyone|everybody, agentname to|on|onto <VERSION>, takes over, take over,

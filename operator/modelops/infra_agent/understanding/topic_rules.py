@@ -60,7 +60,7 @@ def topic_of(reading: Reading, acts: list[Act], situation: Situation) -> Intent 
     """What the message asks about."""
     words = reading.words
     terse = len([word for word in words if word]) <= 8
-    shown = questions.SHOWS.within(words)
+    shown = questions.SHOWS.within(words) or _opens_with_a_topic(words)
     question = asks(reading)
     field = _names_something(reading) or _is_of_field(words) or bool(situation.agents)
     others = [word for word in content_words(reading) if word not in known_words()]
@@ -94,6 +94,16 @@ def topic_of(reading: Reading, acts: list[Act], situation: Situation) -> Intent 
     running = things.JOB.within(words) or things.CANARY.within(words) or _WHICH.within(words)
     other = moods.REMEDY.within(words) or any(act.form in (Form.TOLD, Form.REQUEST) for act in acts)
     return Intent.MONITOR if question and reading.named and running and not other else None
+
+
+def _opens_with_a_topic(words: tuple[str, ...]) -> bool:
+    """`loss of the docs run please`"""
+    place = 1 if words[:1] in (("the",), ("current",)) else 0
+    return words[place : place + 1] != () and words[place] in _TOPICS and words[place + 1 : place + 2] in _OF
+
+
+_TOPICS = words_of("loss eta progress status metrics logs log numbers accuracy state split share")
+_OF = (("of",), ("for",), ("on",), ("from",))
 
 
 def _is_cost(words: tuple[str, ...]) -> bool:
@@ -135,7 +145,7 @@ def _is_of_field(words: tuple[str, ...]) -> bool:
 
 def _names_something(reading: Reading) -> bool:
     kinds = {Kind.VERSION, Kind.RUN, Kind.DATASET}
-    return bool(reading.named) or any(token.kind in kinds for token in reading.tokens)
+    return bool(reading.named or reading.in_names) or any(token.kind in kinds for token in reading.tokens)
 
 
 def is_about_a_bot(reading: Reading) -> bool:

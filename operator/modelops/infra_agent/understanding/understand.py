@@ -16,6 +16,7 @@ from modelops.infra_agent.understanding.forms import Form
 from modelops.infra_agent.understanding.heard import Message
 from modelops.infra_agent.understanding.lexicon import METHODS
 from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
+from modelops.infra_agent.understanding.pauses import pauses
 from modelops.infra_agent.understanding.reading import read
 from modelops.infra_agent.understanding.replies import with_agent
 from modelops.infra_agent.understanding.request_rules import asked_about, requested
@@ -29,8 +30,10 @@ from modelops.infra_agent.understanding.safety_rules import (
     other_work,
     pasted,
     taken_back,
+    wants_none,
     withdraws,
 )
+from modelops.infra_agent.understanding.several import second_request_at, text_between
 from modelops.infra_agent.understanding.situation import situation_of
 from modelops.infra_agent.understanding.spoken import spoken
 from modelops.infra_agent.understanding.terse_rules import terse_order
@@ -55,11 +58,32 @@ def understand(
     heard = Message(
         own, reading, acts_in(reading), situation_of(context, agents), tuple(context), tuple(agents)
     )
+    return _two_requests(heard) or _by_rules(heard)
+
+
+def _by_rules(heard: Message) -> Understanding:
     for rule in RULES:
         understood = rule(heard)
         if understood is not None:
             return understood
     return not_understood(heard)
+
+
+def _two_requests(message: Message) -> Understanding | None:
+    """`deploy docs v3 and train cicd`: both, if each is whole in its own words and they are not the same."""
+    at = second_request_at(message)
+    if at is None or not _by_rules(message).intent.changes_something:
+        return None
+    reading, agents = message.reading, message.identities
+    first = understand(text_between(reading, 0, at), context=message.context, agents=agents)
+    about = (f"chef: About {', '.join(first.agents)}.",) if first.agents else message.context
+    second = understand(text_between(reading, at, len(reading.words)), context=about, agents=agents)
+    both = (first, second)
+    if not all(one.intent.changes_something and one.agent and one.then is None for one in both):
+        return None
+    if (first.intent, first.agent) == (second.intent, second.agent):
+        return None
+    return first.model_copy(update={"then": second})
 
 
 def _answers_the_question(message: Message) -> Understanding | None:
@@ -135,11 +159,13 @@ RULES: tuple[Callable[[Message], Understanding | None], ...] = (
     explicit_approval,
     withdraws,
     taken_back,
+    pauses,
     other_work,
     asks_general,
     asks_with_hands_off,
     imagines,
     holds,
+    wants_none,
     requested,
     terse_order,
     complains_with_data,

@@ -217,7 +217,7 @@ NOUNS: dict[Intent, Phrases] = {
 """What a verb such as start or run can be about."""
 
 START = Phrases("""
-    start, launch, run, rerun, begin, do, kick off, kick * off, trigger, schedule, fire up, fire * off,
+    start, launch, run, rerun, retry, begin, do, kick off, kick * off, trigger, schedule, fire up, fire * off,
     spin up, spin * up, queue, redo, repeat, perform, execute, give, book, set up, set * up, need,
     needs, want, get, have, set off, get * going, set * going, lets have, another, restart, try,
     prepare, plan, submit, order, request, starte, starten, mach, mache, beginne, brauche, brauchen,

@@ -57,10 +57,11 @@ _FORMS = re.compile(
     | (?P<percent>\b\d+(?:[.,]\d+)?\s?(?:%|pct\b))
     | (?P<time>\b\d{{1,2}}:\d\d(?::\d\d)?(?:\s?[ap]m\b)? | \b\d{{1,2}}\s?(?:[ap]m|uhr|o'clock)\b
         | \b\d{{1,2}}h(?:\d\d)?\b)
-    | (?P<run>\b(?:tr|ev|ro|tj|job|run|eval|rollout|train(?:ing)?)-[\w-]*\d[\w-]*)
+    | (?P<run>\b(?:[a-z][a-z0-9_]*-)*(?:tr|ev|ro|tj|job|run|eval|evaluat(?:e|ion)|rollout|deploy(?:ment)?|canary
+        |train(?:ing)?)-[\w-]*\d[\w-]*)
     | (?P<version>\bv\.?\s?\d+(?:\.\d+)*(?:-rc\.?\d+)?\b)
-    | (?P<model>\b[a-z][\w.-]*/[\w.-]*\d[\w.-]*\w
-        | \b(?:{_FAMILIES})[\w.]*(?:-[\w.]+)*\d[\w.-]*\b | \b[a-z][\w.]*(?:-[\w.]+)*-\d+(?:\.\d+)?b(?:-\w+)*\b
+    | (?P<model>\b[a-z][\w.-]*/(?=[\w.-]*\d)[\w.-]*\w
+        | \b(?:{_FAMILIES})(?=[\w.-]*\d)[\w.]*(?:-[\w.]+)*\b | \b[a-z][\w.]*(?:-[\w.]+)*-\d+(?:\.\d+)?b(?:-\w+)*\b
         | \b\d+(?:\.\d+)?b\b)
     | (?P<number>\b\d[\d,.]*k?\b)
     | (?P<mention>@[\w-]+)
