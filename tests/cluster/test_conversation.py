@@ -205,3 +205,70 @@ async def test_a_training_that_was_started_is_found_after_its_quote_has_gone(tal
     assert (found.job_id, found.created) == ("started", False)
     with pytest.raises(QuoteRefused):
         await hands.start_training("gone", max_usd=None, key="another-plan")
+
+
+async def test_a_colleague_who_approves_in_another_window_is_seen_by_the_first(talks: Talks) -> None:
+    talks.preconditions.establish("asked")
+    client, alice = await talks.client(), await talks.talk()
+    bob = await talks.talk(talks.kubeconfig_of("bob", "modelops-approver", "modelops-viewer"))
+    asked = await alice.say(f"approve docs run={RUN}")
+    await bob.approve(await bob.say(f"approve docs run={RUN}"))
+    given = (await client.training_runs.get(RUN)).spec.approval
+    assert given is not None
+    assert given.approved_by == "bob"
+    assert "already approved by bob" in (await alice.approve(asked)).text
+    again = (await client.training_runs.get(RUN)).spec.approval
+    assert again == given
+
+
+async def test_a_rollout_is_paused_and_goes_on(talks: Talks) -> None:
+    for scene in ("rollout", "canary"):
+        talks.preconditions.establish(scene)
+    talk, client = await talks.talk(), await talks.client()
+    for intent, paused in (("pause", True), ("resume", False)):
+        asked = await talk.say(f"{intent} docs")
+        assert CANARY in asked.text
+        assert (await client.rollouts.get(CANARY)).spec.paused is not paused
+        await talk.approve(asked)
+        assert (await client.rollouts.get(CANARY)).spec.paused is paused
+
+
+async def test_settings_that_changed_since_the_plan_was_shown_end_it(talks: Talks) -> None:
+    talk, client = await talks.talk(), await talks.client()
+    asked = await talk.say("evaluate docs")
+    await client.agent_models.patch("docs", {"spec": {"budget": {"monthlyUSD": "77"}}})
+    assert "settings of docs, its last rollout" in (await talk.approve(asked)).text
+    assert (await client.rollouts.list()).items == ()
+
+
+async def test_two_windows_with_the_same_request_are_two_plans_that_know_of_each_other(talks: Talks) -> None:
+    first, second = await talks.talk(), await talks.talk()
+    asked, also = await first.say("evaluate docs"), await second.say("evaluate docs")
+    assert asked.plan is not None
+    assert also.plan is not None
+    decision = {"plan": asked.plan["plan"], "approved": True}
+    crossed = await take_turn(second.graph, Command(resume=decision), thread_id="t")
+    assert "another plan" in crossed.text
+    assert (await (await talks.client()).rollouts.list()).items == ()
+
+
+async def test_the_baseline_is_what_served_before_any_training(talks: Talks) -> None:
+    way = await ClusterHands(await talks.client()).way_back("docs", to="baseline")
+    assert way.why_not == "it is on v1.0.0 already"
+
+
+async def test_a_training_is_repeated_with_its_own_values(talks: Talks) -> None:
+    client = await talks.client()
+    spec = {
+        "agentModelRef": {"name": "docs"},
+        "maxUSD": "5",
+        "requestedBy": "carla",
+        "baseModel": "org/base-1b",
+        "method": "dpo",
+        "dataset": {"langsmith": "ls://pairs"},
+    }
+    await client.training_runs.create("docs-train-12ab", spec)
+    found = await ClusterHands(client).trained_with("docs-train-12ab")
+    assert (found.agent_name, found.dataset_id, found.base_model, found.training_method) == (
+        "docs", "ls://pairs", "org/base-1b", "dpo"
+    )  # fmt: skip

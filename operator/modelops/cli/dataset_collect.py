@@ -142,15 +142,9 @@ def run_collect(arguments: argparse.Namespace) -> int:
 
 
 async def _project(client: AsyncClient, arguments: argparse.Namespace, found: list[str]) -> int:
-    from modelops.tools.agents import find_agent
-    from modelops.tools.errors import ToolRefused
+    from modelops.tools.collecting import project_of
 
-    agent = await find_agent(client, arguments.agent)
-    if agent.spec.langsmith is None or not agent.spec.langsmith.project:
-        raise ToolRefused(
-            f"AgentModel {agent.metadata.name} has no spec.langsmith.project: set it, or name a project with --project"
-        )
-    found.append(agent.spec.langsmith.project)
+    found.append(await project_of(client, arguments.agent))
     return 0
 
 
@@ -183,6 +177,7 @@ def _with_langsmith(command: str, work: Callable[[Client], int]) -> int:
 def _collect(client: Client, arguments: argparse.Namespace, project: str) -> int:
     from modelops.api.v1alpha1.trainingrun import SensitiveKind
     from modelops.datasets.failures import CollectionRefused, collect_failures, create_dataset
+    from modelops.tools.collecting import dataset_name
 
     since = datetime.now(UTC) - _age(arguments.since)
     found = collect_failures(
@@ -199,8 +194,7 @@ def _collect(client: Client, arguments: argparse.Namespace, project: str) -> int
         raise CollectionRefused(
             f"project {project!r} has no failure to collect since {since:%Y-%m-%d %H:%M} UTC"
         )
-    name = arguments.name or f"{arguments.agent.replace('_', '-')}-failures-{datetime.now(UTC):%Y%m%d}"
-    name = name.removeprefix("ls://")
+    name = (arguments.name or dataset_name(arguments.agent, datetime.now(UTC))).removeprefix("ls://")
     if arguments.dry_run:
         print(f"dataset ls://{name} would be created")
         return 0

@@ -11,7 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ PASSED: Final = 0.5
 """Feedback below it is a failure: a thumb down is 0, and most scores are from 0 to 1."""
 MOST_RUNS: Final = 20_000
 """Runs that are looked at, the newest first."""
+REQUEST: Final = "modelops_request"
+"""Key in the metadata of a dataset that was made for a request."""
 _BATCH: Final = 200
 
 
@@ -63,12 +65,13 @@ def collect_failures(
     *,
     since: datetime,
     limit: int,
+    until: datetime | None = None,
     feedback_key: str | None = None,
     allowed: Collection[SensitiveKind] = (),
 ) -> Collected:
     """The project's failed runs since then, the newest first, without secrets and personal data unless `allowed`.
 
-    `feedback_key`: only this feedback is looked at; None for any.
+    `until`: runs that started later are not looked at. `feedback_key`: only this feedback counts; None for any.
 
     Raises:
         CollectionRefused: LangSmith has no such project.
@@ -79,6 +82,8 @@ def collect_failures(
     seen: set[str] = set()
     looked_at = repeated = 0
     for run in _runs(client, project, since=since):
+        if until is not None and _started(run) > until:
+            continue
         looked_at += 1
         failure = _failure_of(run, feedback_key)
         if failure is None:
@@ -99,9 +104,11 @@ def collect_failures(
 
 
 def create_dataset(
-    client: Client, name: str, *, agent: str, project: str, failures: Sequence[Failure]
+    client: Client, name: str, *, agent: str, project: str, failures: Sequence[Failure], key: str = ""
 ) -> str:
     """Store the failures as a new dataset; returns its id.
+
+    `key`: names the request. A second call with the same one returns the dataset that the first one has made.
 
     Raises:
         CollectionRefused: there are none, or a dataset of that name exists.
@@ -114,9 +121,12 @@ def create_dataset(
             dataset = client.create_dataset(
                 name,
                 description=f"Failures of agent {agent} in project {project}, to be corrected",
-                metadata={"agent": agent},
+                metadata={"agent": agent, **({REQUEST: key} if key else {})},
             )
         except LangSmithConflictError:
+            known = client.read_dataset(dataset_name=name)
+            if key and (known.metadata or {}).get(REQUEST) == key and known.example_count == len(failures):
+                return str(known.id)
             raise CollectionRefused(f"LangSmith has a dataset {name!r} already: use another name") from None
         try:
             for batch in _batches(failures):
@@ -143,6 +153,12 @@ def _runs(client: Client, project: str, *, since: datetime) -> Iterator[Any]:
             )
     except NotFound:
         raise CollectionRefused(_no_project(project)) from None
+
+
+def _started(run: Any) -> datetime:
+    """When it started; LangSmith's times without a zone are in UTC."""
+    at: datetime = run.start_time
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _no_project(project: str) -> str:

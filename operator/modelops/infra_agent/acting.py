@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from modelops.api.v1alpha1.rollout import RolloutSpec
-from modelops.infra_agent.hands import Hands, Offer, TeamSettings
+from modelops.infra_agent.hands import Hands, Offer, Running, TeamSettings
 from modelops.infra_agent.state import (
     Abort,
     Approve,
     CancelTraining,
+    Collect,
     Compare,
     Followed,
     GoBack,
     Plan,
+    SetPaused,
     Train,
 )
+from modelops.tools.collecting import Failures
 from modelops.tools.errors import ToolRefused
 from modelops.tools.results import Result
 from modelops.tools.rollouts import DeploymentRequest, EvaluationRequest
@@ -57,6 +59,13 @@ async def carry_out(hands: Hands, plan: Plan, team: TeamSettings) -> Done:
             return Done(said=f"{change.message}.", follow=followed, result=change)
         case GoBack():
             return Done(said=f"{await hands.go_back(action.agent_model, to=action.to)}.")
+        case SetPaused():
+            one = Running(kind=action.what, name=action.name, agent=agent, finished=False)
+            change = await hands.set_paused(one, paused=action.paused)
+            followed = Followed(kind=action.what, name=action.name, agent=agent)
+            return Done(said=f"{change.message}.", follow=followed, result=change)
+        case Collect():
+            return await _collect(hands, plan, action)
         case CancelTraining():
             change = await hands.cancel_training(action.run)
             return Done(said=f"{change.message}.", result=change)
@@ -70,6 +79,25 @@ async def carry_out(hands: Hands, plan: Plan, team: TeamSettings) -> Done:
 
 def _training(name: str, agent: str) -> Followed:
     return Followed(kind="training", name=name, agent=agent)
+
+
+async def _collect(hands: Hands, plan: Plan, action: Collect) -> Done:
+    failures = Failures(
+        agent=plan.agent,
+        project=action.project,
+        name=action.name,
+        since=action.since,
+        until=action.until,
+        runs=action.runs,
+        looked_at=0,
+        repeated=0,
+        sensitive={},
+    )
+    await hands.store_failures(failures, key=plan.id)
+    return Done(
+        said=f"Created ls://{action.name} with {len(action.runs)} examples. Correct their outputs in LangSmith and set "
+        f"metadata.success to true. Then say 'train {plan.agent} on ls://{action.name}'."
+    )
 
 
 async def _compare(hands: Hands, plan: Plan, action: Compare, team: TeamSettings) -> Done:
@@ -96,14 +124,13 @@ async def _compare(hands: Hands, plan: Plan, action: Compare, team: TeamSettings
 
 
 async def _require_unchanged(hands: Hands, plan: Plan, action: Compare, request: EvaluationRequest) -> None:
-    """Raise ToolRefused where the request would not create what was shown: a default comes from the last rollout."""
+    """Raise ToolRefused where the request would not create what was shown, or compare with another model.
+
+    A Rollout that this plan has created already is what was shown: the plan is carried out again after a crash.
+    """
     now = await hands.prepare(request, key=plan.id)
-    if _with_defaults(now, action) != _with_defaults(action.spec, action):
+    if not now.made and now.basis != action.basis:
         raise ToolRefused(
-            f"what {plan.agent}'s last rollout or settings say has changed since I showed the plan: ask again"
+            f"the settings of {plan.agent}, its last rollout or the model that serves it changed since I showed the "
+            "plan: ask again"
         )
-
-
-def _with_defaults(spec: dict[str, Any], action: Compare) -> dict[str, Any]:
-    strategy: dict[str, Any] = {"strategy": {"evaluateOnly": {}}} if action.strategy is None else {}
-    return RolloutSpec.model_validate({**spec, **strategy}).wire()

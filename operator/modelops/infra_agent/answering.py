@@ -33,22 +33,12 @@ async def answer(hands: Hands, heard: Heard, team: TeamSettings) -> tuple[str, t
         case "cost":
             spent = [one for agent in heard.agents or (None,) for one in await hands.spending(agent)]
             return wording.spent(spent), ()
-        case "collect":
-            return _how_to_collect(heard.agent or "AGENT"), ()
         case "ambiguous":
             return heard.question or "What shall I do?", ()
         case "approve":
             return "There is no plan that waits for a confirmation. Nothing was done.", ()
         case _:
             return NOTHING, ()
-
-
-def _how_to_collect(agent: str) -> str:
-    """LangSmith is read with the key of the person, which this conversation does not have."""
-    return (
-        f"I cannot read traces from here. Run `modelops dataset collect {agent}` with your LangSmith key, correct the "
-        "outputs, and tell me the name: 'train it on ls://<name>'."
-    )
 
 
 async def _how_it_goes(hands: Hands, heard: Heard, team: TeamSettings) -> tuple[str, tuple[Followed, ...]]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client import AsyncClient, has_finished
 from modelops.domain.nearest import did_you_mean
-from modelops.infra_agent.hands import AgentFacts, Offer, Running, WayBack
+from modelops.infra_agent.hands import AgentFacts, Offer, Prepared, Running, WayBack
 from modelops.tools import (
     approval,
+    collecting,
     control,
     history,
+    planning,
     quotes,
     rollback,
     rollouts,
@@ -40,6 +44,9 @@ from modelops.tools.results import (
 from modelops.tools.situation import active_rollouts, read_situation
 from modelops.tools.training_request import TrainingRequest
 
+if TYPE_CHECKING:
+    from langsmith import Client
+
 CREATED_BY: Final = "modelops-conversation"
 ESTIMATE_SECONDS: Final = 120.0
 """The longest that one turn waits for an estimate. The estimate goes on, and the next request finds it."""
@@ -48,8 +55,10 @@ ESTIMATE_SECONDS: Final = 120.0
 class ClusterHands:
     """See `Hands`."""
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient, langsmith: Client | None = None) -> None:
+        """`langsmith`: reads traces and makes datasets; None where nobody may ask for that in conversation."""
         self._client = client
+        self._langsmith = langsmith
 
     async def agents(self) -> tuple[str, ...]:
         listed = (await self._client.agent_models.list()).items
@@ -98,14 +107,22 @@ class ClusterHands:
                 raise
             return training.job_of(started, created=False)
 
-    async def prepare(self, request: rollouts.EvaluationRequest, *, key: str) -> dict[str, Any]:
+    async def prepare(self, request: rollouts.EvaluationRequest, *, key: str) -> Prepared:
         if isinstance(request, rollouts.DeploymentRequest):
-            _, spec = await rollouts.deployment_spec(self._client, request)
+            plan = await planning.plan_deployment(self._client, request, key=key)
             await rollouts.deploy(self._client, request, key=key, dry_run=True)
-            return spec
-        _, spec = await rollouts.evaluation_spec(self._client, request)
-        await rollouts.evaluate(self._client, request, key=key, dry_run=True)
-        return spec
+        else:
+            plan = await planning.plan_evaluation(self._client, request, key=key)
+            await rollouts.evaluate(self._client, request, key=key, dry_run=True)
+        candidate = plan.spec["candidate"]
+        model = candidate.get("model") or {}
+        text = json.dumps(plan.basis, sort_keys=True, default=str)
+        return Prepared(
+            candidate=candidate.get("version") or f"{model.get('repo')}@{model.get('revision')}",
+            max_usd=plan.spec["maxUSD"],
+            basis=hashlib.sha256(text.encode()).hexdigest(),
+            made=plan.same is not None,
+        )
 
     async def evaluate(self, request: rollouts.EvaluationRequest, *, key: str) -> Comparison:
         return await rollouts.evaluate(self._client, request, key=key, created_by=CREATED_BY)
@@ -166,6 +183,9 @@ class ClusterHands:
                 current=current,
                 why_not=f"rollout {next(iter(active.values()))} is active: it must be ended first",
             )
+        if to == "baseline":
+            trained = {entry.version for entry in record.history}
+            to = next((version for version in record.served if version not in trained), None)
         target = to or (record.previous.version if record.previous else None)
         why_not = ""
         if target is None or (target in record.undone and to is None):
@@ -190,6 +210,33 @@ class ClusterHands:
         if others:
             raise ToolRefused(f"rollout {others[0]} has begun in the meantime: ask for the way back again")
         return await rollback.go_back(self._client, agent_model, to=to, created_by=CREATED_BY)
+
+    async def set_paused(self, one: Running, *, paused: bool) -> Change:
+        if one.kind == "training":
+            return await control.suspend_training(self._client, one.name, suspend=paused)
+        return await control.pause_rollout(self._client, one.name, paused=paused)
+
+    async def failures(self, agent: str) -> collecting.Failures:
+        if self._langsmith is None:
+            raise ToolRefused(
+                f"I have no access to LangSmith here. Run `modelops dataset collect {agent}` with your LangSmith key, "
+                "correct the outputs, and tell me the name: 'train it on ls://<name>'"
+            )
+        return await collecting.find_failures(self._client, self._langsmith, agent)
+
+    async def store_failures(self, failures: collecting.Failures, *, key: str) -> None:
+        if self._langsmith is None:
+            raise ToolRefused("I have no access to LangSmith any more")
+        await collecting.store_failures(self._langsmith, failures, key=key)
+
+    async def trained_with(self, run: str) -> TrainingRequest:
+        found = await self._client.training_runs.get((await self.find_running(run)).name)
+        return TrainingRequest(
+            agent_name=_agent_of(found, await self._agent_names()),
+            dataset_id=(found.spec.dataset.langsmith or None) if found.spec.dataset else None,
+            base_model=found.spec.base_model or None,
+            training_method=found.spec.method.value,
+        )
 
     async def cancel_training(self, run: str) -> Change:
         return await control.cancel_training(self._client, run)

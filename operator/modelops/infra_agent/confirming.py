@@ -73,8 +73,8 @@ def decide(state: State, answer: object) -> dict[str, Any]:
     if not decision.approved:
         return {
             "messages": [say(f"Dropped. Nothing was done for {plan.agent}.")],
-            "modelops": written(memory, plan=None),
+            "modelops": written(memory, plan=None, heard=memory.later, later=None),
         }
     if plan.is_stale():
-        return {"messages": [say(EXPIRED)], "modelops": written(memory, plan=None)}
+        return {"messages": [say(EXPIRED)], "modelops": written(memory, plan=None, later=None)}
     return {"modelops": written(memory, approved=plan.id)}

@@ -12,6 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer, interrupt
+from langsmith import Client
 
 from modelops.client import AsyncClient
 from modelops.infra_agent import confirming
@@ -31,6 +32,7 @@ def build_modelops_subgraph(
     client: AsyncClient,
     *,
     model: BaseChatModel | None = None,
+    langsmith: Client | None = None,
     understand: Understand | None = None,
     team: TeamSettings | None = None,
     checkpointer: Checkpointer = True,
@@ -38,12 +40,15 @@ def build_modelops_subgraph(
     """The conversation, in the rights of the client's caller.
 
     `model`: is asked where the rules are unsure what a message means. `understand`: reads messages in place of both.
+    `langsmith`: reads the traces of failures and makes a dataset of them, with its own key; without it, that is not
+    done in conversation.
+
     `checkpointer`: True for a graph inside another one, which keeps its memory with that one's checkpointer, also where
     a turn ends at an interrupt; with None the memory of a waiting plan is lost when the person answers in words. A
     graph that is used alone needs a checkpointer of its own.
     """
     reader = understand or Reader(model=model)
-    return build_graph(ClusterHands(client), reader, team=team, checkpointer=checkpointer)
+    return build_graph(ClusterHands(client, langsmith), reader, team=team, checkpointer=checkpointer)
 
 
 def build_graph(
@@ -65,8 +70,8 @@ def build_graph(
     graph.add_conditional_edges(START, _begin, ["hear", "follow"])
     graph.add_conditional_edges("hear", _heard, ["answer", "plan", "act", "confirm", END])
     for node in ("answer", "plan", "act", "follow"):
-        graph.add_conditional_edges(node, _rest, ["confirm", END])
-    graph.add_conditional_edges("confirm", _confirmed, ["act", "hear", "confirm", END])
+        graph.add_conditional_edges(node, _rest, ["plan", "confirm", END])
+    graph.add_conditional_edges("confirm", _confirmed, ["act", "hear", "plan", "confirm", END])
     return graph.compile(checkpointer=checkpointer, name="modelops")
 
 
@@ -82,7 +87,11 @@ def _heard(state: State) -> str:
 
 
 def _rest(state: State) -> str:
-    return "confirm" if remembered(state)[0].plan is not None else END
+    """A second request of the message is planned; a plan waits; or the turn ends."""
+    memory = remembered(state)[0]
+    if memory.heard is not None:
+        return "plan"
+    return "confirm" if memory.plan is not None else END
 
 
 def _confirm(state: State) -> dict[str, Any]:

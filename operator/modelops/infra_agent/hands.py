@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from modelops.tools.collecting import Failures
 from modelops.tools.results import (
     AgentModels,
     Change,
@@ -79,6 +80,16 @@ class Offer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a Rollout would be. `basis`: the digest of all that it depends on; `made`: the request has created it."""
+
+    candidate: str
+    max_usd: str
+    basis: str
+    made: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Running:
     """A TrainingRun or Rollout of an agent."""
 
@@ -106,8 +117,8 @@ class Hands(Protocol):
     async def start_training(self, quote_id: str, *, max_usd: str | None, key: str) -> TrainingJob:
         """Start the training of a quote; a second time it returns the same training, by the key for ever."""
 
-    async def prepare(self, request: EvaluationRequest, *, key: str) -> dict[str, Any]:
-        """The spec of the Rollout for an evaluation or deployment, checked by the API server; nothing is made."""
+    async def prepare(self, request: EvaluationRequest, *, key: str) -> Prepared:
+        """The Rollout for an evaluation or deployment, checked by the API server; nothing is made."""
 
     async def evaluate(self, request: EvaluationRequest, *, key: str) -> Comparison:
         """Start an evaluation; the same key returns the same one."""
@@ -138,6 +149,18 @@ class Hands(Protocol):
 
     async def go_back(self, agent_model: str, *, to: str) -> str:
         """Serve an earlier version again."""
+
+    async def set_paused(self, one: Running, *, paused: bool) -> Change:
+        """Pause a rollout or suspend a training, or let it go on."""
+
+    async def failures(self, agent: str) -> Failures:
+        """The agent's failures in production that would become a dataset. It stores nothing."""
+
+    async def store_failures(self, failures: Failures, *, key: str) -> None:
+        """Make the dataset of exactly these failures; the same key makes it once."""
+
+    async def trained_with(self, run: str) -> TrainingRequest:
+        """What a training was asked to do, for another one like it."""
 
     async def cancel_training(self, run: str) -> Change:
         """Stop a training for good."""

@@ -50,6 +50,8 @@ class Understood(Protocol):
     def of_plan(self) -> bool: ...
     @property
     def by_model(self) -> bool: ...
+    @property
+    def then(self) -> Understood | None: ...
 
 
 Understand = Callable[[str, Sequence[str], Sequence[str]], Understood | Awaitable[Understood]]
@@ -80,6 +82,9 @@ class Heard(BaseModel):
     condition: str | None
     run: str | None
 
+    then: Heard | None = None
+    """A second request of the message."""
+
     @property
     def agent(self) -> str | None:
         """The agent, where exactly one is meant."""
@@ -96,6 +101,7 @@ def heard(found: Understood) -> Heard:
         about=str(found.about) if found.about else None,
         of_plan=found.of_plan,
         by_model=found.by_model,
+        then=heard(found.then) if found.then is not None else None,
         **slots,
     )
 

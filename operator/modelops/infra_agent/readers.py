@@ -52,7 +52,7 @@ class Reader:
             async with asyncio.timeout(self.seconds):
                 answer = await self.model.with_structured_output(ModelAnswer).ainvoke(prompt)
             return ModelAnswer.model_validate(answer)
-        except Exception as error:  # Each provider has errors of its own; the rules answer without it.
-            # Without the text: it may repeat the message or a key.
+        except Exception as error:  # noqa: BLE001 - each provider has errors of its own; the rules answer without it
+            # Without the text of the error: it may repeat the message or a key.
             _log.warning("the model that reads messages gave no usable answer: %s", type(error).__name__)
             return None

@@ -38,7 +38,8 @@ class Train(Remembered):
 class Compare(Remembered):
     """Start a Rollout: an evaluation, or with a `strategy` a deployment.
 
-    `spec` is that of the Rollout as it was shown. It is compared again before the Rollout is created.
+    `basis` is the digest of all that the Rollout depended on when it was shown (`tools.planning.Plan.basis`). It must
+    be the same when the Rollout is created.
     """
 
     kind: Literal["compare"] = "compare"
@@ -46,7 +47,7 @@ class Compare(Remembered):
     eval_dataset_id: str | None
     max_usd: str
     strategy: str | None
-    spec: dict[str, Any]
+    basis: str
 
 
 class Abort(Remembered):
@@ -65,6 +66,26 @@ class GoBack(Remembered):
     to: str
 
 
+class SetPaused(Remembered):
+    """Pause a Rollout before its next step or suspend a training, or let it go on."""
+
+    kind: Literal["set_paused"] = "set_paused"
+    what: Literal["training", "evaluation", "deployment"]
+    name: str
+    paused: bool
+
+
+class Collect(Remembered):
+    """Make dataset `name` of the failed runs that were shown, as `tools.collecting.Failures`, without their content."""
+
+    kind: Literal["collect"] = "collect"
+    project: str
+    name: str
+    since: datetime
+    until: datetime
+    runs: tuple[str, ...]
+
+
 class CancelTraining(Remembered):
     """Stop a training and its job for good."""
 
@@ -81,7 +102,10 @@ class Approve(Remembered):
     digest: str
 
 
-Action = Annotated[Train | Compare | Abort | GoBack | CancelTraining | Approve, Field(discriminator="kind")]
+Action = Annotated[
+    Train | Compare | Abort | GoBack | SetPaused | Collect | CancelTraining | Approve,
+    Field(discriminator="kind"),
+]
 
 
 class Plan(Remembered):
@@ -106,6 +130,11 @@ class Plan(Remembered):
     def stops(self) -> bool:
         """Whether it stops something that runs."""
         return isinstance(self.action, Abort | CancelTraining)
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether what it starts takes hours, such as a training."""
+        return isinstance(self.action, Train | Compare)
 
     def is_stale(self, now: datetime | None = None) -> bool:
         """Whether it is too old to be confirmed."""
@@ -165,6 +194,10 @@ class Conversation(Remembered):
     approved: str = ""
     """Id of the plan that the person has confirmed, until it is carried out."""
     following: tuple[Followed, ...] = ()
+    offered: Heard | None = None
+    """What a yes to the question that was asked last would request: a plan is made of it."""
+    later: Heard | None = None
+    """A second request, of which a plan is made once the plan that waits is done or dropped."""
     heard: Heard | None = None
     """What the newest message was understood to mean, until it is answered."""
 

@@ -11,12 +11,13 @@ from modelops.client import ClientError, Unavailable, Uncertain
 from modelops.domain.record import MalformedRecord
 from modelops.infra_agent import answering, following, wording
 from modelops.infra_agent.acting import carry_out
+from modelops.infra_agent.asking import AsksFirst
 from modelops.infra_agent.confirming import EXPIRED
 from modelops.infra_agent.hands import Hands, TeamSettings
 from modelops.infra_agent.heard import Heard, Understand, heard
 from modelops.infra_agent.planning import make_plan
 from modelops.infra_agent.state import Conversation, Followed, Plan, State, remembered, written
-from modelops.infra_agent.turns import new_message, say, turns_before, was_shown_last
+from modelops.infra_agent.turns import new_message, offered_last, say, turns_before, was_shown_last
 from modelops.tools.errors import ToolRefused
 
 REFUSALS: Final = (ToolRefused, ClientError, MalformedRecord)
@@ -47,9 +48,12 @@ class Steps:
             return {"messages": [*lost, say(text)], "modelops": written(memory, answered=answered)}
         found = self._understand(str(message.text), turns_before(messages, message, plan), names)
         meant = heard(await found if inspect.isawaitable(found) else found)
-        if plan is None or not was_shown_last(messages[: messages.index(message)], plan):
-            return {"messages": lost, "modelops": written(memory, answered=answered, heard=meant)}
-        said, changes = _about_the_plan(meant, plan)
+        before = messages[: messages.index(message)]
+        if plan is None or not was_shown_last(before, plan):
+            accepted = memory.offered if plan is None and offered_last(before) and _consents(meant) else None
+            update = written(memory, answered=answered, heard=accepted or meant, offered=None)
+            return {"messages": lost, "modelops": update}
+        said, changes = _about_the_plan(meant, plan, memory.later)
         return {"messages": [*lost, *said], "modelops": written(memory, answered=answered, **changes)}
 
     async def answer(self, state: State) -> Update:
@@ -80,11 +84,18 @@ class Steps:
             dropped = before is not None and before.agent in meant.agents
             text = _sentence(error) + (" The plan before is dropped." if dropped else "")
             kept = None if dropped else before
-            return {"messages": [say(text)], "modelops": written(memory, heard=None, plan=kept)}
+            offered = error.request if isinstance(error, AsksFirst) and kept is None else None
+            then = meant.then if kept is None and offered is None else None
+            update = written(memory, heard=then, plan=kept, offered=offered)
+            return {"messages": [say(text, offers=offered is not None)], "modelops": update}
         text = plan.text if before is None else f"This replaces the plan before. {plan.text}"
         if meant.by_model:
             text = f"As I understood you: {plan.what}. {text}"
-        return {"messages": [say(text, plan=plan)], "modelops": written(memory, heard=None, plan=plan)}
+        if meant.then is not None:
+            text = f"One after the other: {plan.what} first, then {_named(meant.then)}. {text}"
+        later = meant.then or (memory.later if before is not None and before.agent == plan.agent else None)
+        update = written(memory, heard=None, plan=plan, later=later, offered=None)
+        return {"messages": [say(text, plan=plan)], "modelops": update}
 
     async def act(self, state: State) -> Update:
         """Carry out the plan that was confirmed; it can be run again after a crash."""
@@ -101,9 +112,13 @@ class Steps:
             return {"messages": [say(text, plan=plan)], "modelops": written(memory, approved="")}
         except REFUSALS as error:
             text = f"{_sentence(error)} Nothing was done."
-            return {"messages": [say(text)], "modelops": written(memory, approved="", plan=None)}
+            return {"messages": [say(text)], "modelops": written(memory, approved="", plan=None, later=None)}
         followed = memory.follow(done.follow) if done.follow else memory
-        return {"messages": [say(done.said)], "modelops": written(followed, approved="", plan=None)}
+        later, text = memory.later, done.said
+        if later is not None and plan.runs_on and plan.agent in later.agents:
+            text, later = f"{text} When it has ended, I say so: then you can {_named(later)}.", None
+        update = written(followed, approved="", plan=None, heard=later, later=None)
+        return {"messages": [say(text)], "modelops": update}
 
     async def follow(self, state: State) -> Update:
         """Say what has changed since the last turn, and propose the next step of what has ended."""
@@ -131,19 +146,33 @@ class Steps:
         return plan, plan.text
 
 
-def _about_the_plan(meant: Heard, plan: Plan) -> tuple[list[AIMessage], dict[str, Any]]:
-    """What a message says about the plan that was shown last: yes, no, or something else."""
+def _about_the_plan(meant: Heard, plan: Plan, later: Heard | None) -> tuple[list[AIMessage], dict[str, Any]]:
+    """What a message says about the plan that was shown last: yes, no, or something else.
+
+    After a no the second request of the message before, `later`, is planned.
+    """
     other_agent = bool(meant.agents) and plan.agent not in meant.agents
     if meant.intent == "approve" and meant.run is None and not other_agent:
         if plan.is_stale():
-            return [say(EXPIRED)], {"plan": None, "heard": None}
+            return [say(EXPIRED)], {"plan": None, "heard": None, "later": None}
         return [], {"approved": plan.id, "heard": None}
     if meant.intent == "cancel" and meant.run is None:
         if plan.stops:  # "Cancel it" can be a yes or a no here.
             return [say("It runs on, unless you answer yes.", plan=plan)], {"heard": None}
         text = f"Dropped. Nothing was done for {plan.agent}. If you meant something that runs, name it."
-        return [say(text)], {"plan": None, "heard": None}
+        return [say(text)], {"plan": None, "heard": later, "later": None}
     return [], {"heard": meant}
+
+
+def _consents(meant: Heard) -> bool:
+    """Whether it is a yes, and to nothing that has a name."""
+    return meant.intent == "approve" and meant.run is None
+
+
+def _named(meant: Heard) -> str:
+    """A request in few words: `train cicd`."""
+    version = f" {meant.version}" if isinstance(meant.version, str) else ""
+    return f"{meant.intent} {', '.join(meant.agents)}{version}"
 
 
 def _heard_in(memory: Conversation) -> Heard:

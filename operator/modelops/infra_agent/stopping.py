@@ -5,7 +5,16 @@ from __future__ import annotations
 from modelops.infra_agent import wording
 from modelops.infra_agent.hands import Hands
 from modelops.infra_agent.heard import Heard
-from modelops.infra_agent.state import Abort, Action, Approve, CancelTraining, GoBack, Plan, plan_of
+from modelops.infra_agent.state import (
+    Abort,
+    Action,
+    Approve,
+    CancelTraining,
+    GoBack,
+    Plan,
+    SetPaused,
+    plan_of,
+)
 from modelops.tools.errors import ToolRefused
 
 
@@ -15,9 +24,7 @@ async def roll_back(hands: Hands, heard: Heard) -> Plan:
     named = heard.version if isinstance(heard.version, str) else None
     to = None if named in ("previous", "current", "candidate") else named
     way = await hands.way_back(agent, to=to)
-    only_if = (
-        f" I cannot check your condition ({wording.shown(heard.condition)!r})." if heard.condition else ""
-    )
+    only_if = wording.unchecked(heard.condition)
     if way.abort is not None:
         end = f"Rollout {way.abort} of {agent} is aborted"
         text = f"{end}, and all traffic goes back to {way.current}.{only_if} Proceed?"
@@ -48,6 +55,32 @@ async def cancel(hands: Hands, heard: Heard) -> Plan:
         text = f"The {found.kind} {found.name} of {found.agent} is aborted, and no canary keeps traffic. Cancel it?"
         action = Abort(rollout=found.name, what=found.kind)
     return plan_of(found.agent, action, text, f"cancel what runs for {found.agent}", max_usd=0.0)
+
+
+async def set_paused(hands: Hands, heard: Heard) -> Plan:
+    """Pause what runs for the agent, or the run that is named; or let it go on."""
+    paused = heard.intent == "pause"
+    if heard.run:
+        found = await hands.find_running(heard.run)
+    else:
+        active = [
+            one for one in await hands.running(heard.agent) if not one.finished and one.kind != "evaluation"
+        ]
+        if len(active) != 1:
+            names = ", ".join(f"{one.name} of {one.agent}" for one in active)
+            raise ToolRefused(f"Which one: {names}?" if active else "Nothing runs that could be paused")
+        found = active[0]
+    if found.finished:
+        raise ToolRefused(f"{found.name} has ended already")
+    if found.kind == "training":
+        how = "stops its job, and keeps its last checkpoint" if paused else "goes on from its last checkpoint"
+    else:
+        how = (
+            "begins no further step, and keeps the share that it has" if paused else "goes on with its steps"
+        )
+    text = f"The {found.kind} {found.name} of {found.agent} {how}. Proceed?"
+    action = SetPaused(what=found.kind, name=found.name, paused=paused)
+    return plan_of(found.agent, action, text, f"{heard.intent} {found.kind} of {found.agent}", max_usd=0.0)
 
 
 async def approve(hands: Hands, heard: Heard) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
@@ -14,9 +14,10 @@ NAME: Final = "modelops"
 _TURNS: Final = 8
 
 
-def say(text: str, *, plan: Plan | None = None) -> AIMessage:
-    """A message of this conversation; `plan` is the one that it shows or asks about."""
-    return AIMessage(content=text, name=NAME, additional_kwargs={"plan": plan.id} if plan else {})
+def say(text: str, *, plan: Plan | None = None, offers: bool = False) -> AIMessage:
+    """A message of this conversation; `plan` is the one that it shows or asks about; `offers`: it proposes a step."""
+    marks: dict[str, Any] = {"plan": plan.id} if plan else {"offers": True} if offers else {}
+    return AIMessage(content=text, name=NAME, additional_kwargs=marks)
 
 
 def new_message(state: State) -> HumanMessage | None:
@@ -47,6 +48,12 @@ def turns_before(messages: Sequence[AnyMessage], message: HumanMessage, plan: Pl
     elif before and isinstance(before[-1], AIMessage) and before[-1].name != NAME:
         turns.append("chef: .")
     return turns[-_TURNS:]
+
+
+def offered_last(before: Sequence[AnyMessage]) -> bool:
+    """Whether the last message proposes a step that a yes would ask for."""
+    last = before[-1] if before else None
+    return isinstance(last, AIMessage) and last.name == NAME and bool(last.additional_kwargs.get("offers"))
 
 
 def was_shown_last(before: Sequence[AnyMessage], plan: Plan) -> bool:

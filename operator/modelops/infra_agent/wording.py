@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modelops.tools.collecting import Failures
 from modelops.tools.results import (
     AgentModels,
     Comparison,
@@ -31,27 +32,39 @@ def usd(amount: float) -> str:
     return f"${amount:.2f}" if amount >= 0.01 or amount == 0 else f"${amount:.4f}"
 
 
-def offer_training(quote: TrainingQuote, *, condition: str | None, approval: bool) -> str:
+def offer_training(quote: TrainingQuote, *, condition: str, approval: bool) -> str:
     """The question before a training."""
     data = f" from {shown(quote.dataset_id)}" if quote.dataset_id else ""
     waits = " At that price it then waits for an approval." if approval else ""
     return (
         f"I can fine-tune {shown(quote.base_model)} on {quote.examples} examples{data} for {quote.agent_name}. "
         f"Estimated cost: {_span(quote.low_usd, quote.high_usd)} (at most {usd(quote.max_usd)}), "
-        f"time: {_time(quote.low_minutes, quote.high_minutes)}.{waits}{_if(condition)} Proceed?"
+        f"time: {_time(quote.low_minutes, quote.high_minutes)}.{waits}{condition} Proceed?"
     )
 
 
-def offer_evaluation(agent: str, candidate: str, max_usd: float, *, condition: str | None) -> str:
+def offer_evaluation(agent: str, candidate: str, max_usd: float, *, condition: str) -> str:
     """The question before an evaluation."""
     return (
         f"I can evaluate {shown(candidate)} of {agent} against the model that serves it now. "
-        f"No traffic moves. It costs at most {usd(max_usd)}.{_if(condition)} Proceed?"
+        f"No traffic moves. It costs at most {usd(max_usd)}.{condition} Proceed?"
+    )
+
+
+def offer_collection(found: Failures) -> str:
+    """The question before failures become a dataset."""
+    left_out = ", ".join(f"{count} with {kind.value}" for kind, count in sorted(found.sensitive.items()))
+    without = f" Left out, because they contain secrets or personal data: {left_out}." if left_out else ""
+    more = f" {found.repeated} more have the inputs of another one." if found.repeated else ""
+    return (
+        f"I found {len(found.runs)} failures in {found.looked_at} runs of {found.agent} since "
+        f"{found.since:%Y-%m-%d}, in project {shown(found.project)}.{more}{without} I can make them dataset "
+        f"ls://{shown(found.name)}, for people to correct. Nothing is trained. Proceed?"
     )
 
 
 def offer_deployment(
-    agent: str, candidate: str, max_usd: float, *, percent: int, pause_seconds: int, condition: str | None
+    agent: str, candidate: str, max_usd: float, *, percent: int, pause_seconds: int, condition: str
 ) -> str:
     """The question before a deployment."""
     how = (
@@ -59,7 +72,7 @@ def offer_deployment(
     )
     return (
         f"I can deploy {shown(candidate)} to {agent}: it is evaluated, and then gets its traffic, {how}. "
-        f"That costs at most {usd(max_usd)}.{_if(condition)} Deploy?"
+        f"That costs at most {usd(max_usd)}.{condition} Deploy?"
     )
 
 
@@ -169,12 +182,11 @@ def _time(low: int, high: int) -> str:
     return f"{number if unit.rstrip('s') == other.rstrip('s') else few} to {many}"
 
 
-def _if(condition: str | None) -> str:
-    return (
-        f" I cannot check your condition ({shown(condition)!r}): confirm only if it holds."
-        if condition
-        else ""
-    )
+def unchecked(condition: str | None) -> str:
+    """A condition that was not understood, as a sentence; empty where there is none."""
+    if not condition:
+        return ""
+    return f" I cannot check your condition ({shown(condition)!r}): confirm only if it holds."
 
 
 def _cost(amount: float | None) -> str:

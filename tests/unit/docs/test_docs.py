@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
@@ -202,6 +203,27 @@ def _has(root: dict[str, Any], part: dict[str, Any], path: list[str]) -> bool:
         return True
     inner = part.get("properties", {}).get(path[0])
     return inner is not None and _has(root, inner, path[1:])
+
+
+def test_each_function_of_hugging_face_that_was_asked_for_is_mapped_to_code() -> None:
+    """The five functions of a Hugging Face MCP server, each called by the operator through one method."""
+    homes = {
+        "HuggingFaceJobs": "modelops.adapters.huggingface.jobs",
+        "HuggingFaceEndpoints": "modelops.adapters.huggingface.endpoints",
+        "HuggingFaceHub": "modelops.adapters.huggingface.hub",
+    }
+    rows = dict(re.findall(r"^\| `(hf_\w+)` \| `([\w.]+)`", TOOLS.read_text(encoding="utf-8"), re.M))
+    assert set(rows) == {
+        "hf_create_training_job",
+        "hf_get_job_status",
+        "hf_upload_dataset",
+        "hf_create_inference_endpoint",
+        "hf_get_model_info",
+    }
+    for mapped in rows.values():
+        owner, _, name = mapped.rpartition(".")
+        module = importlib.import_module(homes.get(owner, owner))
+        assert callable(getattr(getattr(module, owner) if owner in homes else module, name)), mapped
 
 
 def test_methods_of_the_tools_page_exist() -> None:

@@ -51,10 +51,12 @@ class Meaning:
     about: str | None = None
     of_plan: bool = False
     by_model: bool = False
+    then: Meaning | None = None
 
 
 def read_literally(message: str, context: Sequence[str], agents: Sequence[str]) -> Meaning:
-    """`deploy docs percent=30`; `ambiguous question=Which?`; anything else than an intent is `none`."""
+    """`deploy docs percent=30`; `ambiguous question=Which?`; `train docs THEN train cicd`; anything else than an intent is `none`."""
+    message, _, second = message.partition(" THEN ")
     intent, *words = message.split(" ")
     named = tuple(word for word in words if word in agents)
     values: dict[str, Any] = dict(word.split("=", 1) for word in words if "=" in word)
@@ -70,6 +72,7 @@ def read_literally(message: str, context: Sequence[str], agents: Sequence[str]) 
         about=about,
         of_plan=of_plan,
         by_model=by_model,
+        then=read_literally(second, context, agents) if second else None,
     )
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.client import ClientError
-from modelops.infra_agent.hands import AgentFacts, Offer, Running, WayBack
+from modelops.infra_agent.hands import AgentFacts, Offer, Prepared, Running, WayBack
 from modelops.tools.candidates import NEWEST
+from modelops.tools.collecting import Failures
 from modelops.tools.errors import ToolRefused
 from modelops.tools.results import (
     AgentModels,
@@ -18,6 +20,7 @@ from modelops.tools.results import (
     Deployment,
     JobProgress,
     MetricComparison,
+    ModelVersion,
     Spending,
     TrainingJob,
     TrainingQuote,
@@ -104,6 +107,19 @@ SPENT = Spending(
 )
 
 
+FAILURES = Failures(
+    agent="docs",
+    project="docs-prod",
+    name="docs-failures-20261130",
+    since=datetime(2026, 10, 31, tzinfo=UTC),
+    until=datetime(2026, 11, 30, tzinfo=UTC),
+    runs=("r1", "r2"),
+    looked_at=90,
+    repeated=1,
+    sensitive={SensitiveKind.KEY: 3},
+)
+
+
 @dataclass
 class FakeHands:
     """See `Hands`. `created`: each object that was made, by its key; `changed`: each change of an object."""
@@ -117,6 +133,8 @@ class FakeHands:
     way: WayBack = field(
         default_factory=lambda: WayBack(agent_model="docs", current="v1.0.0", why_not="it is on v1.0.0")
     )
+    failed: Failures | ToolRefused = FAILURES
+    versions: tuple[ModelVersion, ...] = ()
     now_running: tuple[Running, ...] = ()
     current: str = "v1.0.0"
     scorer: str = "exact"
@@ -160,19 +178,16 @@ class FakeHands:
             message="",
         )
 
-    async def prepare(self, request: EvaluationRequest, *, key: str) -> dict[str, Any]:
+    async def prepare(self, request: EvaluationRequest, *, key: str) -> Prepared:
         if self.refuse:
             raise self.refuse
         named = "v1.1.0-rc.1" if request.candidate_model == NEWEST else request.candidate_model
-        spec: dict[str, Any] = {
-            "agentModelRef": {"name": "docs"},
-            "candidate": {"version": named},
-            "evaluation": {"scorer": {"type": self.scorer}},
-            "maxUSD": request.max_usd or "10",
-        }
-        if isinstance(request, DeploymentRequest):
-            spec["strategy"] = {"immediate": {}}
-        return spec
+        return Prepared(
+            candidate=named,
+            max_usd=request.max_usd or "10",
+            basis=f"{named} {self.scorer} {self.current}",
+            made=key in self.created,
+        )
 
     async def evaluate(self, request: EvaluationRequest, *, key: str) -> Comparison:
         return self.compared.model_copy(update={"created": self._create(key, request)})
@@ -208,6 +223,24 @@ class FakeHands:
         self.changed.append(f"{agent_model} to {to}")
         return f"a rollout goes back to {to}"
 
+    async def set_paused(self, one: Running, *, paused: bool) -> Change:
+        self.changed.append(f"{'pause' if paused else 'resume'} {one.name}")
+        message = f"{one.name} is {'paused' if paused else 'resumed'}"
+        return Change(kind=one.kind, name=one.name, agent_name=one.agent, done=True, message=message)
+
+    async def failures(self, agent: str) -> Failures:
+        if isinstance(self.failed, ToolRefused):
+            raise self.failed
+        return replace(self.failed, agent=agent)
+
+    async def store_failures(self, failures: Failures, *, key: str) -> None:
+        self._create(key, failures)
+
+    async def trained_with(self, run: str) -> TrainingRequest:
+        return TrainingRequest(
+            agent_name="docs", dataset_id="ls://of-that-run", base_model="org/base", training_method="dpo"
+        )
+
     async def cancel_training(self, run: str) -> Change:
         self.changed.append(f"cancel {run}")
         return Change(
@@ -230,8 +263,8 @@ class FakeHands:
             agent_name=agent,
             current_version=self.current,
             current_model="m",
-            models=(),
-            total=0,
+            models=self.versions,
+            total=len(self.versions),
             next_page=None,
         )
 

@@ -194,3 +194,23 @@ def test_a_model_that_a_deployment_names_is_never_left_out() -> None:
 def test_a_version_that_is_only_told_of_is_not_gone_back_to() -> None:
     message = "revert cicd to the baseline model, v3 is a disaster"
     assert understand(message, agents=AGENTS).slots.version == "baseline"
+
+
+@pytest.mark.parametrize(
+    ("message", "intent"),
+    [
+        ("train it better", Intent.TRAIN),
+        ("a training please", Intent.TRAIN),
+        ("the first", Intent.TRAIN),
+        ("yes, train it", Intent.TRAIN),
+        ("the version before", Intent.ROLLBACK),
+        ("go back", Intent.ROLLBACK),
+        ("yes", Intent.NONE),
+        ("neither", Intent.NONE),
+        ("no training", Intent.NONE),
+    ],
+)
+def test_of_two_proposals_one_is_chosen_by_name(message: str, intent: Intent) -> None:
+    asked = "chef: Shall I prepare a training of docs, or go back to its version before?"
+    understood = understand(message, context=("user: docs keeps missing errors", asked), agents=AGENTS)
+    assert understood.intent is intent

@@ -238,7 +238,15 @@ async def test_what_changed_since_the_plan_was_shown_is_not_carried_out() -> Non
     chat = Chat()
     await chat.say("deploy docs")
     chat.hands.scorer = "tokenF1"
-    assert "has changed since" in await chat.confirm()
+    assert "changed since I showed the plan" in await chat.confirm()
+    assert chat.hands.created == {}
+
+
+async def test_a_model_that_serves_by_now_is_not_compared_in_place_of_the_one_that_was_shown() -> None:
+    chat = Chat()
+    await chat.say("evaluate docs")
+    chat.hands.current = "v1.5.0"
+    assert "the model that serves it changed" in await chat.confirm()
     assert chat.hands.created == {}
 
 

@@ -26,7 +26,9 @@ async def test_without_a_dataset_examples_are_asked_for() -> None:
         await chat.say("train docs") == "I need training examples. Run '@chef collect docs failures' first?"
     )
     assert chat.question is None
-    assert "`modelops dataset collect docs`" in await chat.say("collect docs")
+    assert "I found 2 failures in 90 runs of docs since 2026-10-31" in await chat.say("approve")
+    assert chat.hands.created == {}
+    await chat.say("cancel")
     assert "from ls://mine for docs" in await chat.say("train docs dataset=ls://mine")
 
 
@@ -111,6 +113,14 @@ async def test_a_deployment_gets_the_share_that_was_named(message: str, strategy
     assert (made.candidate_model, made.max_usd) == ("v1.1.0-rc.1", "10"), (
         "what was shown, not what is newest then"
     )
+
+
+async def test_a_deployment_when_the_training_is_done_is_none_of_an_older_model() -> None:
+    chat = Chat(FakeHands(now_running=(RUNS,)))
+    said = await chat.say("deploy docs condition=when_done")
+    assert "Training docs-train-1 of docs still runs. When it has ended, I say so" in said
+    assert chat.question is None
+    assert "Deploy?" in await chat.say("deploy docs version=v2 condition=when_done")
 
 
 async def test_a_running_canary_is_not_hurried() -> None:

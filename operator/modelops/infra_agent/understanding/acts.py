@@ -198,6 +198,8 @@ def _wished(reading: Reading, part: Part, at: int) -> Act | None:
             )
             if part.question and words[part.start] not in ("can", "could"):
                 form = None
+            if words[part.end - 2 : part.end] == ("at", "all"):
+                form = Form.ASKED  # Whether it is possible, not that it is done.
         if form in (Form.REQUEST, Form.DENIED) and not (word in ("have", "got") and part.question):
             for place in range(at + 1, min(part.end, at + 7)):
                 done = _best(verbs.PARTICIPLES, words, place, part.end)

@@ -29,7 +29,7 @@ class Form(Enum):
 
 _FILLERS = words_of("""
     just also now then please pls plz quickly asap maybe perhaps simply only again first kindly
-    directly already finally mal bitte erstmal jetzt dann actually really
+    directly already finally either mal bitte erstmal jetzt dann actually really
 """)
 
 
@@ -49,6 +49,8 @@ def form_of(reading: Reading, part: Part, found: Found) -> Form | None:
     if _denied(words, part, at):
         return Form.DENIED
     if any(word in sentences.REPORTING for word in words[part.start : at]):
+        return Form.TOLD
+    if not _BY_ONESELF.isdisjoint(words[part.start : part.end]):
         return Form.TOLD
     if words[at] in ("want", "need", "like") and previous in ("i", "we", "id", "wed", "would"):
         return Form.REQUEST
@@ -114,6 +116,9 @@ def _modal_form(reading: Reading, part: Part, modal: int, found: Found) -> Form:
     return Form.TOLD
 
 
+_BY_ONESELF = words_of("myself ourselves himself herself themselves selbst")
+
+
 def _denied(words: tuple[str, ...], part: Part, at: int) -> bool:
     near = range(max(part.start, at - 3), at)
     if words[at - 2 : at] == ("forget", "to"):
@@ -154,6 +159,8 @@ def _is_wish(reading: Reading, part: Part, to: int) -> bool:
     begin = min(one.start for one in reading.parts if one.sentence == part.sentence)
     earlier = reading.words[max(begin, to - 10) : to]
     if any(word in ("they", "he", "she", "people", "customers", "users", "lets") for word in earlier):
+        return False
+    if earlier[-1:] == ("going",):
         return False
     return any(word in sentences.WISHES for word in earlier)
 

@@ -44,7 +44,7 @@ _ORDINARY = words_of("""
     canteen previous precious release lease recent resent reset preset market marker master matter
     metric batter butter letter latter dollar collar budge badge gadget switch switches stitch witch
     watch match pinch prices princes slices price prince deposit deploy display examples exempt
-    template templates stage drop drops dropped
+    template templates stage drop drops dropped runner runners
 """)
 
 

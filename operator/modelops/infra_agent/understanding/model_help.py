@@ -40,7 +40,7 @@ class ModelAnswer(BaseModel):
     question: str | None = Field(
         default=None, description="The one question to ask, if the intent is ambiguous."
     )
-    why: str = Field(default="", description="The reason, in one short sentence.")
+    why: str | None = Field(default=None, description="The reason, in one short sentence.")
 
 
 def prompt_for_a_model(message: str, *, context: Sequence[str] = (), agents: Sequence[AgentIdentity]) -> str:

@@ -82,7 +82,7 @@ STRONG_YES = words_of("""
     agreed
 """)
 NO = Phrases("""
-    no, nope, nah, naw, never mind, nevermind, nvm, forget it, forget about it, forget that, dont,
+    no, nope, nah, naw, yeah right, never mind, nevermind, nvm, forget it, forget about it, forget that, dont,
     do not, dont do it, dont do that, not now, not yet, not today, no way, no thanks, stop, cancel,
     cancel it, cancel that, abort, abort that, leave it, drop it, drop that, scrap it, scrap that,
     scratch that, skip it, ignore that, hold off, hold on, hold it, wait, later, maybe later,

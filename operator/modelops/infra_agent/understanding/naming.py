@@ -33,7 +33,8 @@ _ACTING = words_of("""
 _THING_AFTER = words_of("""
     site page pages website folder repo repository branch pr prs section readme server portal domain
     container service pod green red passes passed yaml workflow workflows runner runners pipeline
-    pipelines directory typo typos link links build builds theme
+    pipelines directory typo typos link links build builds theme team teams people folks channel guild lead
+    meeting standup
 """)
 
 

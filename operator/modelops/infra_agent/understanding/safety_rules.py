@@ -53,6 +53,7 @@ def pasted(message: Message) -> Understanding | None:
 
 
 _DROPS = words_of("ignore disregard skip")
+_ASKS_NICELY = words_of("please pls plz bitte can could would")
 
 
 def withdraws(message: Message) -> Understanding | None:
@@ -135,7 +136,12 @@ def asks_with_hands_off(message: Message) -> Understanding | None:
 
 def imagines(message: Message) -> Understanding | None:
     """`imagine docs v9 at 100 %`, `note to self: ...`"""
-    return nothing("It is not meant as a request.") if sentences.IMAGINED.within(message.words) else None
+    if sentences.IMAGINED.within(message.words):
+        return nothing("It is not meant as a request.")
+    told = message.words and sentences.ANNOUNCES.at(message.words, 0) is not None
+    if told and _ASKS_NICELY.isdisjoint(message.words):
+        return nothing("It tells of something.", certain=False)
+    return None
 
 
 def wants_none(message: Message) -> Understanding | None:

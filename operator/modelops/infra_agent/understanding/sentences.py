@@ -60,7 +60,7 @@ WISHES = words_of("""
 """)
 REPORTING = words_of("""
     asked told said says wants asks tells wrote claims insisted suggested suggests recommended
-    recommends ordered
+    recommends ordered proposed proposes proposing suggesting offered offering agreed decided refused
 """)
 DETERMINERS = words_of("""
     the a an this that these those my our your their his her its last next first previous new old
@@ -126,11 +126,17 @@ HANDS_OFF = Phrases("""
 IMAGINED = Phrases("""
     just|only kidding|joking, jk, nur spass, war ein scherz, es broma, era broma, e brincadeira, je plaisante,
     imagine, suppose, supposing, what if, hypothetically, theoretically, note to self, reminder to self,
-    next quarter, next year, someday, one day, would be crazy|stupid|risky|nuts|bad|a, refuse,
+    next quarter, next year, someday, one day, at some point, eventually, sooner or later,
+    irgendwann, algun dia, um dia, un jour, would be crazy|stupid|risky|nuts|bad|a,
+    would be funny|fun|hilarious|weird|insane|silly|strange|interesting, i doubt,
+    not sure if|whether, unsure if|whether, no idea if|whether,
+    stop|quit asking|proposing|suggesting|offering|telling, refuse,
     never said, in theory, i|we|he|she dreamt|dreamed, stell dir vor, imagina, imagine que,
     was ware wenn, y si, e se, et si
 """)
 """What is not meant as a request."""
+ANNOUNCES = Phrases("fyi, heads up, psa, announcement, for your information, zur info, for the record")
+"""At the beginning: what follows is told, unless it is asked for politely."""
 HOLDS = Phrases("""
     hold|pause|freeze|leave|stay * rollout|canary|split|percent|where|as|at|alone|running|put|live,
     pause, freeze, stay at|on|with, keep the|our,

@@ -34,6 +34,19 @@ def second_request_at(message: Message) -> int | None:
     return None
 
 
+def alternatives_in(message: Message) -> tuple[Act, Act] | None:
+    """`train docs or roll it back`: two requests, of which one is to be chosen."""
+    usable = [act for act in message.acts if _counts(act)]
+    for first, second in pairwise(usable):
+        between = message.words[first.end : second.at]
+        if first.intent is not second.intent and not _OR.isdisjoint(between) and _JOINS.isdisjoint(between):
+            return first, second
+    return None
+
+
+_OR = words_of("or oder o ou")
+
+
 def _counts(act: Act) -> bool:
     return (
         act.form is Form.REQUEST and act.part.role is Role.MAIN and act.about in (About.FIELD, About.NOTHING)

@@ -19,7 +19,8 @@ _ASKS_CONSENT = re.compile(
     r"|submit|deploy|evaluate|train|promote|roll (it )?back|cancel|collect|run|full rollout|agree)\b",
     re.I,
 )
-_OPEN_QUESTION = re.compile(r"^\W*(which|what|who|where|when|why|how)\b", re.I)
+_OPEN_QUESTION = re.compile(r"^\W*(which|what|who|where|when|why|how)\b|\bor\b", re.I)
+"""A question that a yes does not answer: it asks for a value, or which of two."""
 _WAITS = re.compile(r"\b(to confirm|waits? for|waiting for|awaiting|needs? (an |your )?approval)\b", re.I)
 _QUOTATION = re.compile(r"(```.*?(```|\Z)|\"[^\"]*\"|“[^”]*”|(?<!\w)'[^'\n]*'(?!\w)|^\s*>.*$)", re.S | re.M)
 _PLANS: dict[Intent, Phrases] = {
@@ -117,7 +118,7 @@ def _plan(text: str, reading: Reading, agents: tuple[str, ...]) -> Plan | None:
     if not text:
         return None
     last = re.split(r"(?<=[.!;])\s+|\n", text.strip())[-1]
-    consent = last.rstrip().endswith("?") and _ASKS_CONSENT.search(last) and not _OPEN_QUESTION.match(last)
+    consent = last.rstrip().endswith("?") and _ASKS_CONSENT.search(last) and not _OPEN_QUESTION.search(last)
     if not consent and not _WAITS.search(text):
         return None
     intent = _planned(last, reading)

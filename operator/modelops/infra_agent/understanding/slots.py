@@ -46,6 +46,13 @@ _CANDIDATE = Phrases("""
     fresh one|model|version
 """)
 _BASELINE = Phrases("baseline, original model|version|one, stock model")
+_DAY = "monday|tuesday|wednesday|thursday|friday|saturday|sunday|weekend|week|month|sprint"
+_LATER = Phrases(f"""
+    tomorrow, tonight, next {_DAY}, on|by|until|after {_DAY}, after the {_DAY}, for {_DAY}, later today,
+    at noon|midnight, in an|one|two|a few|couple hour|hours|days|minutes, in <N> hours|days|minutes,
+    morgen, heute abend, manana, amanha, demain
+""")
+"""A time to come: a plan is carried out at once when it is confirmed, so the person must be told."""
 _DESCRIBED = words_of(
     "had has was is were broke breaks fails failed crashes crashed hatte war ist tenia era tinha foi"
 )
@@ -252,4 +259,7 @@ def _condition(reading: Reading) -> str | None:
         texts = [token.text for token in reading.tokens[part.start : part.end]]
         agents = iter(reading.agents_in(part.start, part.end))
         spoken.append(" ".join(next(agents, text) if text == AGENT else text for text in texts))
+    later = _LATER.all(reading.words)
+    if later:
+        spoken.append(" ".join(reading.words[later[0].start : later[0].end]))
     return "; ".join(spoken) or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modelops.infra_agent.understanding import moods, questions, things, verbs
+from modelops.infra_agent.understanding import moods, questions, sentences, things, verbs
 from modelops.infra_agent.understanding.forms import Form
 from modelops.infra_agent.understanding.heard import Message
 from modelops.infra_agent.understanding.lexicon import METHODS, field_things, is_content
@@ -19,7 +19,8 @@ from modelops.infra_agent.understanding.topic_rules import asks
 from modelops.infra_agent.understanding.words import Kind, words_of
 
 _STATES = words_of("""
-    is was were had has got did went are shows looks does said says ist war hat esta fue tem foi est
+    is was were had has got did went are shows looks does said says ist war hat esta fue tem foi est passed scored
+    reached hit achieved failed lost won beat beats
 """)
 _PLEASE = words_of("please pls plz asap now bitte porfavor stp svp")
 _LIVE = words_of("canary live prod production everyone everybody")
@@ -50,7 +51,7 @@ def terse_order(message: Message) -> Understanding | None:
     """`FD. sft. ls://fd/x. 80$.`, `docs v9 20%`, `reviewer canary: 50`"""
     reading = message.reading
     agents = agents_meant(message, None)
-    told = any(act.form in (Form.DENIED, Form.TOLD) for act in message.acts)
+    told = any(act.form in (Form.DENIED, Form.TOLD) for act in message.acts) or _tells(message.words)
     if (
         told
         or any(part.question for part in reading.parts)
@@ -69,6 +70,20 @@ def terse_order(message: Message) -> Understanding | None:
         if intent is not None:
             return with_agent(message, intent, agents, slots_of(reading, intent), why)
     return None
+
+
+def _tells(words: tuple[str, ...]) -> bool:
+    """`we trained docs with dpo`, `docs v4 scored 92 %`: what somebody did, or what happened."""
+    past = any(
+        verbs.PAST.at(words, at) is not None and words[at - 1] in sentences.SUBJECTS | {"team"}
+        for at in range(1, len(words))
+    )
+    named = [at for at, word in enumerate(words) if word == AGENT]
+    after = [at + 2 if words[at + 1 : at + 2] == ("<VERSION>",) else at + 1 for at in named]
+    return past or any(words[at : at + 1] != () and words[at] in _HAPPENS for at in after)
+
+
+_HAPPENS = words_of("got scored passed failed went reached hit lost won broke was had has")
 
 
 def _follows(message: Message, agents: tuple[str, ...]) -> bool:

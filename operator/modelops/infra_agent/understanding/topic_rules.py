@@ -81,7 +81,8 @@ def topic_of(reading: Reading, acts: list[Act], situation: Situation) -> Intent 
         return Intent.COST if _is_cost(words) and _names_something(reading) else None
     if _is_cost(words):
         return Intent.COST
-    if (question or shown) and _compares(reading) and not _MEASURED.within(words):
+    shown_first = questions.SHOWS.within(words, end=min(len(words), _OPENING))
+    if (question or shown_first) and _compares(reading) and not _MEASURED.within(words):
         return Intent.EVALUATE
     if _is_history(reading, question=question):
         return Intent.HISTORY
@@ -102,6 +103,8 @@ def _opens_with_a_topic(words: tuple[str, ...]) -> bool:
     return words[place : place + 1] != () and words[place] in _TOPICS and words[place + 1 : place + 2] in _OF
 
 
+_OPENING = 6
+"""A request to be shown something comes within so many words; later `what's live` is a part of a statement."""
 _TOPICS = words_of("loss eta progress status metrics logs log numbers accuracy state split share")
 _OF = (("of",), ("for",), ("on",), ("from",))
 

@@ -7,7 +7,14 @@ from modelops.infra_agent.understanding.heard import Message
 from modelops.infra_agent.understanding.lexicon import known_words
 from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
 from modelops.infra_agent.understanding.phrases import Phrases
-from modelops.infra_agent.understanding.replies import agents_meant, which_agent, which_version, with_agent
+from modelops.infra_agent.understanding.replies import (
+    agents_meant,
+    the_only_one,
+    which_agent,
+    which_version,
+    with_agent,
+)
+from modelops.infra_agent.understanding.several import alternatives_in
 from modelops.infra_agent.understanding.slots import slots_of
 from modelops.infra_agent.understanding.topic_rules import asks, content_words
 from modelops.infra_agent.understanding.words import words_of
@@ -17,6 +24,21 @@ _POINTING = words_of("it that this thing")
 _THE_JOB = Phrases("""
     the|our|my|this|that|last training|run|job|finetune|eval|evaluation|canary|rollout
 """)
+
+
+def offers_alternatives(message: Message) -> Understanding | None:
+    """`either train docs or roll it back, you decide`"""
+    both = alternatives_in(message)
+    agents = agents_meant(message, None)
+    if both is None or not agents or message.spoken.pasted or message.situation.plan is not None:
+        return None
+    return Understanding(
+        intent=Intent.AMBIGUOUS,
+        agent=the_only_one(agents),
+        agents=agents,
+        question=f"Which of the two: {both[0].intent.value} or {both[1].intent.value}?",
+        why="It names two requests, of which one is to be chosen.",
+    )
 
 
 def says_only_the_bot(message: Message) -> Understanding | None:

@@ -38,10 +38,16 @@ from modelops.infra_agent.understanding.situation import situation_of
 from modelops.infra_agent.understanding.spoken import spoken
 from modelops.infra_agent.understanding.terse_rules import terse_order
 from modelops.infra_agent.understanding.topic_rules import asks
-from modelops.infra_agent.understanding.turn_rules import answers_the_plan, bare_answer, explicit_approval
+from modelops.infra_agent.understanding.turn_rules import (
+    answers_the_plan,
+    bare_answer,
+    chooses,
+    explicit_approval,
+)
 from modelops.infra_agent.understanding.unclear_rules import (
     asks_about_it,
     chooses_no_version,
+    offers_alternatives,
     says_new_and_live,
     says_only_the_bot,
     wishes_for_no_agent,
@@ -153,6 +159,7 @@ RULES: tuple[Callable[[Message], Understanding | None], ...] = (
     for_somebody_else,
     pasted,
     answers_the_plan,
+    chooses,
     _answers_the_question,
     _same_for_another,
     bare_answer,
@@ -166,6 +173,7 @@ RULES: tuple[Callable[[Message], Understanding | None], ...] = (
     imagines,
     holds,
     wants_none,
+    offers_alternatives,
     requested,
     terse_order,
     complains_with_data,

@@ -119,7 +119,7 @@ REQUESTS: dict[Intent, Phrases] = {
         test|set|examples|cases|baseline,
         put|run|send|throw|try|check|pass * through|against|at|on|over <DATASET>, pit * against,
         try * against|on|out, put * against, put * to the test,
-        check * on|against|with|whether|how|if|performance|quality|accuracy,
+        make sure * worse|better than, check * on|against|with|whether|how|if|performance|quality|accuracy,
         check|verify|see * better|worse|regressed|good,
         run|put|place|try|test * side by side|head to head|against each other,
         run|put|place|try * side by side, head to head, give * spin|test|try|check, take * for a spin,

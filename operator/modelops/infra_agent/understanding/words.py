@@ -58,7 +58,8 @@ _FORMS = re.compile(
     | (?P<time>\b\d{{1,2}}:\d\d(?::\d\d)?(?:\s?[ap]m\b)? | \b\d{{1,2}}\s?(?:[ap]m|uhr|o'clock)\b
         | \b\d{{1,2}}h(?:\d\d)?\b)
     | (?P<run>\b(?:[a-z][a-z0-9_]*-)*(?:tr|ev|ro|tj|job|run|eval|evaluat(?:e|ion)|rollout|deploy(?:ment)?|canary
-        |train(?:ing)?)-[\w-]*\d[\w-]*)
+        |train(?:ing)?)-[\w-]*\d[\w-]*
+        | \b[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*-(?:\d{{4}}-\d\d-\d\d|v\d+-\d+)\b)
     | (?P<version>\bv\.?\s?\d+(?:\.\d+)*(?:-rc\.?\d+)?\b)
     | (?P<model>\b[a-z][\w.-]*/(?=[\w.-]*\d)[\w.-]*\w
         | \b(?:{_FAMILIES})(?=[\w.-]*\d)[\w.]*(?:-[\w.]+)*\b | \b[a-z][\w.]*(?:-[\w.]+)*-\d+(?:\.\d+)?b(?:-\w+)*\b
