@@ -159,6 +159,9 @@ async def test_the_example_flow_trains_evaluates_deploys_and_goes_back(
         better = await chat.hear_news()
         assert re.search(r"New model: \d+% accuracy \([+-]\d+ points\).*Deploy\?$", better, re.S), better
         assert "20% of its requests first" in better
+        wished = "deploy docs v1.1.0-rc.1 if accuracy is"
+        assert "Your condition does not hold" in await chat.say(f"{wished} above 100%")
+        assert "Your condition holds" in await chat.say(f"{wished} at least 0%")
         first = chat.question
         assert first is not None
         assert "30% of its requests first" in await chat.say("make that 30%")

@@ -13,6 +13,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client import AsyncClient, has_finished
 from modelops.domain.nearest import did_you_mean
 from modelops.infra_agent.hands import AgentFacts, Offer, Prepared, Running, WayBack
+from modelops.infra_agent.ways_back import way_back
 from modelops.tools import (
     approval,
     collecting,
@@ -27,7 +28,6 @@ from modelops.tools import (
     training_progress,
 )
 from modelops.tools.agents import find_agent
-from modelops.tools.candidates import read_record
 from modelops.tools.conditions import what_happens
 from modelops.tools.errors import QuoteRefused, ToolRefused
 from modelops.tools.names import find_by_key
@@ -136,6 +136,19 @@ class ClusterHands:
     async def comparison(self, evaluation: str) -> Comparison:
         return await rollouts.read_evaluation(self._client, evaluation)
 
+    async def last_comparison(self, agent: str, version: str) -> Comparison | None:
+        found = await find_agent(self._client, agent)
+        mine = [
+            one
+            for one in (await self._client.rollouts.list()).items
+            if one.spec.agent_model_ref.name == found.metadata.name
+            and one.status.evaluation is not None
+            and one.status.candidate is not None
+            and one.status.candidate.version == version
+        ]
+        last = max(mine, key=_age, default=None)
+        return rollouts.comparison_of(last, found, created=False, metrics=()) if last is not None else None
+
     async def deployment(self, rollout: str) -> Deployment:
         found = await self._client.rollouts.get(rollout)
         agent = await self._client.agent_models.get(found.spec.agent_model_ref.name)
@@ -170,31 +183,7 @@ class ClusterHands:
         return _running(meant[0], await self._agent_names())
 
     async def way_back(self, agent: str, *, to: str | None) -> WayBack:
-        found = await find_agent(self._client, agent)
-        name = found.metadata.name
-        active = active_rollouts(await read_situation(self._client, name))
-        record = await read_record(self._client, found)
-        current = record.stable.version
-        if active and to in (None, current):
-            return WayBack(agent_model=name, current=current, abort=next(iter(active.values())))
-        if active:
-            return WayBack(
-                agent_model=name,
-                current=current,
-                why_not=f"rollout {next(iter(active.values()))} is active: it must be ended first",
-            )
-        if to == "baseline":
-            trained = {entry.version for entry in record.history}
-            to = next((version for version in record.served if version not in trained), None)
-        target = to or (record.previous.version if record.previous else None)
-        why_not = ""
-        if target is None or (target in record.undone and to is None):
-            why_not = "it is on stable, and there is no version before to go back to"
-        elif target == current:
-            why_not = f"it is on {target} already"
-        elif target not in record.served:
-            why_not = f"{target} never served it; {', '.join(sorted(record.served))} did"
-        return WayBack(agent_model=name, current=current, to=None if why_not else target, why_not=why_not)
+        return await way_back(self._client, agent, to=to)
 
     async def abort(self, rollout: str) -> Change:
         return await control.abort_rollout(self._client, rollout)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from modelops.tools.results import Comparison
+
 
 class Quantity(StrEnum):
     """What a condition can be about; the value names it for people."""
@@ -103,10 +105,17 @@ def _quantity(text: str, found: re.Match[str]) -> tuple[Quantity, float] | None:
     return None
 
 
-def number_in(text: object) -> float | None:
-    """The number of a score that is written with a sign or a percent sign: `+12%`."""
-    found = re.fullmatch(r"\s*([+-]?\d+(?:\.\d+)?)\s*%?\s*", str(text))
-    return float(found[1]) if found else None
+def measured(found: Comparison) -> dict[Quantity, float]:
+    """The quantities of an evaluation's result."""
+    known: dict[Quantity, float] = {}
+    if found.candidate_score is not None:
+        known[Quantity.ACCURACY] = round(found.candidate_score * 100, 2)
+    if found.improvement_pct is not None:
+        known[Quantity.POINTS] = found.improvement_pct
+    for one in found.metrics:
+        if one.name == "latency" and one.baseline and one.candidate is not None:
+            known[Quantity.FASTER] = round((one.baseline - one.candidate) / one.baseline * 100, 1)
+    return known
 
 
 def verdict(condition: str | None, known: Mapping[Quantity, float]) -> tuple[bool | None, str]:

@@ -132,6 +132,9 @@ class Hands(Protocol):
     async def comparison(self, evaluation: str) -> Comparison:
         """How an evaluation goes."""
 
+    async def last_comparison(self, agent: str, version: str) -> Comparison | None:
+        """The newest evaluation of a version that has a result."""
+
     async def deployment(self, rollout: str) -> Deployment:
         """How a deployment goes."""
 

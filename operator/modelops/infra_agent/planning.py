@@ -6,7 +6,7 @@ from typing import Final
 
 from modelops.infra_agent import stopping, wording
 from modelops.infra_agent.asking import AsksFirst, checked
-from modelops.infra_agent.conditions import Quantity, number_in
+from modelops.infra_agent.conditions import Quantity, measured
 from modelops.infra_agent.hands import Hands, Prepared, TeamSettings
 from modelops.infra_agent.heard import Heard
 from modelops.infra_agent.heard import request as step
@@ -247,18 +247,8 @@ def _compare(request: EvaluationRequest, prepared: Prepared, *, strategy: str | 
 
 async def _scores(hands: Hands, agent: str, action: Compare) -> dict[Quantity, float]:
     """What the candidate's last evaluation has measured, and the most that the deployment may cost."""
-    known = {Quantity.USD: float(action.max_usd)}
-    version = next(
-        (one for one in (await hands.models(agent)).models if one.version == action.candidate), None
-    )
-    scores = version.eval_scores if version is not None else {}
-    accuracy = scores.get("accuracy")
-    points = number_in(scores.get("baseline_improvement"))
-    if isinstance(accuracy, int | float):
-        known[Quantity.ACCURACY] = round(float(accuracy) * 100, 2)
-    if points is not None:
-        known[Quantity.POINTS] = points
-    return known
+    found = await hands.last_comparison(agent, action.candidate)
+    return {Quantity.USD: float(action.max_usd)} | (measured(found) if found is not None else {})
 
 
 async def _collect(hands: Hands, agent: str) -> Plan:

@@ -20,7 +20,6 @@ from modelops.tools.results import (
     Deployment,
     JobProgress,
     MetricComparison,
-    ModelVersion,
     Spending,
     TrainingJob,
     TrainingQuote,
@@ -134,7 +133,7 @@ class FakeHands:
         default_factory=lambda: WayBack(agent_model="docs", current="v1.0.0", why_not="it is on v1.0.0")
     )
     failed: Failures | ToolRefused = FAILURES
-    versions: tuple[ModelVersion, ...] = ()
+    last: Comparison | None = None
     now_running: tuple[Running, ...] = ()
     current: str = "v1.0.0"
     scorer: str = "exact"
@@ -201,6 +200,9 @@ class FakeHands:
     async def comparison(self, evaluation: str) -> Comparison:
         return self.compared
 
+    async def last_comparison(self, agent: str, version: str) -> Comparison | None:
+        return self.last
+
     async def deployment(self, rollout: str) -> Deployment:
         return self.moved
 
@@ -263,8 +265,8 @@ class FakeHands:
             agent_name=agent,
             current_version=self.current,
             current_model="m",
-            models=self.versions,
-            total=len(self.versions),
+            models=(),
+            total=0,
             next_page=None,
         )
 

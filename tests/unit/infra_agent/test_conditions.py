@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.infra_agent.chat import Chat
-from tests.unit.infra_agent.fake_hands import FakeHands
+from tests.unit.infra_agent.fake_hands import COMPARISON, FakeHands
 
 from modelops.infra_agent.conditions import Quantity, limit_in, verdict
-from modelops.tools.results import ModelVersion
 
 KNOWN = {
     Quantity.EXAMPLES: 150.0,
@@ -16,17 +15,6 @@ KNOWN = {
     Quantity.ACCURACY: 87.0,
     Quantity.POINTS: 12.0,
 }
-EVALUATED = ModelVersion(
-    version="v1.1.0-rc.1",
-    base_model="Qwen/Qwen2.5-Coder-7B",
-    training_date=None,
-    eval_scores={"accuracy": 0.87, "baseline_improvement": "+12%"},
-    deployment_status="trained",
-    model="org/docs",
-    training_method="sft",
-    training_dataset="ls://docs",
-    hub_repo="org/docs",
-)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +88,16 @@ async def test_a_condition_that_does_not_hold_makes_no_plan() -> None:
 
 
 async def test_a_deployment_is_checked_against_the_last_evaluation() -> None:
-    chat = Said(FakeHands(versions=(EVALUATED,)))
+    chat = Said(FakeHands(last=COMPARISON))
     assert "it is 87 percent accuracy. Deploy?" in await chat.say(
         "deploy docs condition=if_the_eval_is_above_80_%"
     )
     assert "does not hold" in await chat.say("deploy docs condition=if_the_eval_is_above_90_%")
     assert "it is 12 points more" in await chat.say("deploy docs condition=if_it_is_better")
+    assert "it is 20 percent faster" in await chat.say("deploy docs condition=if_it_is_faster")
+    slower = COMPARISON.metrics[0].model_copy(update={"candidate": 1800.0})
+    chat.hands.last = COMPARISON.model_copy(update={"metrics": (slower,)})
+    assert "it is -20 percent faster" in await chat.say("deploy docs condition=if_it_is_faster")
 
 
 async def test_without_an_evaluation_one_is_proposed_and_a_yes_shows_its_plan() -> None:
