@@ -11,11 +11,12 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train-env node-packages demo test verify format bench generate lock clean
+.PHONY: help setup train-env node-packages demo live-smoke test verify format bench generate lock clean
 
 help:
 	@echo 'make demo      train, evaluate, roll out and roll back on this machine (KEEP=1 leaves it running)'
 	@echo '               CLUSTER=kind or KUBECONFIG=FILE uses another cluster than its own'
+	@echo 'make live-smoke MAX_USD=5  the same loop once on a real account (HF_TOKEN, LANGSMITH_API_KEY), for at most 5 dollars'
 	@echo 'make test      every test; ARGS="-k name" narrows it, JOBS=1 runs it in one process'
 	@echo 'make node-packages  as root on Debian: what tests/node needs, which are skipped without'
 	@echo 'make verify    format, lint, types, layers, generated files, house rules'
@@ -35,6 +36,10 @@ DEMO_CLUSTER = $(call named,KUBECONFIG,--kubeconfig) $(call named,CONTEXT,--cont
 
 demo: setup
 	@$(BIN)/modelops demo $(DEMO_CLUSTER)
+
+# It spends money, so the cap, too, is taken from make's own command line alone.
+live-smoke: setup
+	@$(BIN)/modelops live-smoke $(call named,MAX_USD,--max-usd) $(ARGS)
 
 # Made once for the pins of requirements/train.txt; instant after that.
 train-env: setup

@@ -49,6 +49,7 @@ GROUPS = {
     },
     "Run it": {
         "demo": Command("demo", "run the demo on this machine"),
+        "live-smoke": Command("live_smoke", "run the loop once on a real account, with a cap in US dollars"),
         "cluster": Command("cluster", "run a real control plane on this machine"),
         "sandbox": Command("sandbox", "imitate Hugging Face, LangSmith and OpenRouter on this machine"),
         "operator": Command("operator", "run the operator"),

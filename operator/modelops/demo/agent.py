@@ -1,6 +1,6 @@
 """One process of the docs agent: it asks its model for docstrings until it is stopped.
 
-`python -m modelops.demo.agent NAME --tasks FILE --status FILE --watch FILE [--rate 8]`
+`python -m modelops.demo.agent NAME --tasks FILE --status FILE --watch FILE [--rate 8] [--agent docs]`
 
 It does what a team's own agent would do: for each conversation it asks `modelops.router` for a route, calls the model
 there, and lets the router count the requests. It also writes a status file, which the demo displays.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import signal
@@ -36,12 +37,18 @@ _WRITE_SECONDS = 0.2
 class Agent:
     """Worker threads that hold conversations, and the status that they write."""
 
-    def __init__(self, name: str, *, router: Router, tasks: Sequence[str], rate: float) -> None:
-        """`rate`: requests per second of all workers together. `tasks`: user messages to pick from."""
+    def __init__(
+        self, name: str, *, router: Router, tasks: Sequence[str], rate: float, most: float = math.inf
+    ) -> None:
+        """`rate`: requests per second of all workers together. `tasks`: user messages to pick from.
+
+        `most`: the number of requests after which it sends none.
+        """
         self._name = name
         self._router = router
         self._tasks = tasks
         self._pause = WORKERS / rate
+        self._left = most
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._requests: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -78,9 +85,14 @@ class Agent:
         while not self._stopped.is_set():
             conversation = f"{self._name}-{uuid.uuid4().hex[:12]}"
             for _ in range(REQUESTS_PER_CONVERSATION):
-                if self._stopped.wait(self._pause * random.uniform(0.7, 1.3)):
+                if self._stopped.wait(self._pause * random.uniform(0.7, 1.3)) or not self._may_send():
                     return
                 self._send_request(conversation, random.choice(self._tasks), connections)
+
+    def _may_send(self) -> bool:
+        with self._lock:
+            self._left -= 1
+            return self._left >= 0
 
     def _send_request(self, conversation: str, task: str, connections: dict[str, HTTPConnection]) -> None:
         with self._router.request(conversation) as request:
@@ -163,12 +175,18 @@ def main() -> None:
     parser.add_argument("--status", type=Path, required=True, help="file to write the agent's status to")
     parser.add_argument("--watch", type=Path, required=True, help="JSON of a modelops.router.WatchConfig")
     parser.add_argument("--rate", type=float, default=8.0, help="requests per second")
+    parser.add_argument("--agent", default="docs", help="its key in agents.yaml")
+    parser.add_argument("--most", type=float, default=math.inf, help="requests after which it sends none")
     arguments = parser.parse_args()
     watch = WatchConfig(**json.loads(arguments.watch.read_text()))
-    router = Router("docs", watch=watch)
+    router = Router(arguments.agent, watch=watch)
     router.wait_ready(60.0)
     agent = Agent(
-        arguments.name, router=router, tasks=json.loads(arguments.tasks.read_text()), rate=arguments.rate
+        arguments.name,
+        router=router,
+        tasks=json.loads(arguments.tasks.read_text()),
+        rate=arguments.rate,
+        most=arguments.most,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from modelops.demo.cluster_access import Identity, Kubectl
 from modelops.demo.folder import DemoFolder
 from modelops.demo.interruption import Interruption
 from modelops.demo.langsmith_datasets import Datasets
-from modelops.demo.processes import DemoProcess
+from modelops.demo.processes import DemoProcess, EnvironmentFailedError, wait_until_leading
 from modelops.free_port import free_port
 from modelops.localcluster import LocalCluster
 from modelops.sandbox.client import SandboxInfo
@@ -27,11 +24,6 @@ NAMESPACE = "code-chef"
 OPERATOR_NAMESPACE = "modelops-system"
 HUB_ORG = "appsmithery"
 AGENTS = ("docs-1", "docs-2", "docs-3")
-_READY_SECONDS = 40.0
-
-
-class EnvironmentFailedError(RuntimeError):
-    """A program of the demo did not start, or has ended. The message has the last lines of its log."""
 
 
 @dataclass
@@ -79,7 +71,7 @@ class DemoEnvironment:
         self.operator = processes.start(
             "operator", "modelops.runtime", environment=environment, log=log, outlive=self.keep
         )
-        self._wait_for_operator(self.operator)
+        wait_until_leading(self.operator, port=self.ports[0], check=self.check_processes)
 
     def start_agents(self) -> None:
         """Start the agents, which call their model through the router until they are stopped."""
@@ -119,10 +111,7 @@ class DemoEnvironment:
         self.interruption.check()
         for process in filter(None, (self.operator, *self.agents)):
             if process.ended:
-                raise EnvironmentFailedError(
-                    f"{process.name} ended with code {process.popen.returncode}; {process.log} ends with:\n"
-                    f"{process.log_tail()}"
-                )
+                raise EnvironmentFailedError(process.describe_end())
 
     def agent_statuses(self) -> list[dict[str, Any]]:
         """Return the status that each agent has written; an agent without a status file is left out."""
@@ -150,24 +139,3 @@ class DemoEnvironment:
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
         self.folder.agent_environment.touch(mode=0o600)
         self.folder.agent_environment.write_text("".join(lines))
-
-    def _wait_for_operator(self, operator: DemoProcess) -> None:
-        deadline = time.monotonic() + _READY_SECONDS
-        url = f"http://127.0.0.1:{self.ports[0]}/readyz"
-        answer: Any = "no answer"
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        while time.monotonic() < deadline:
-            self.check_processes()
-            try:
-                with opener.open(url, timeout=2) as response:
-                    answer = json.load(response)
-                if answer["phase"] == "leading":
-                    return
-            except (OSError, ValueError) as error:
-                answer = error
-            time.sleep(0.05)
-        raise EnvironmentFailedError(
-            f"the operator did not become the leader within {_READY_SECONDS:.0f} s ({answer}); "
-            f"{operator.log} ends with:\n"
-            f"{operator.log_tail()}"
-        )

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import modelops.sandbox.jobs
 
 _DIE_WITH_PARENT = Path(modelops.sandbox.jobs.__file__).with_name("die_with_parent.py")
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "XDG_CACHE_HOME")
 _STOP_SECONDS = 12.0
+_READY_SECONDS = 40.0
+
+
+class EnvironmentFailedError(RuntimeError):
+    """A program did not start, or has ended. The message has the last lines of its log."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,12 @@ class DemoProcess:
         """Return the last lines of its log, each cut at 400 characters."""
         log = self.log.read_text(errors="replace").splitlines()
         return "\n".join(line[:400] for line in log[-lines:])
+
+    def describe_end(self) -> str:
+        """Say with which code it ended, and how its log ends."""
+        return (
+            f"{self.name} ended with code {self.popen.returncode}; {self.log} ends with:\n{self.log_tail()}"
+        )
 
     def kill(self) -> None:
         """Send SIGKILL and wait until the process has ended."""
@@ -79,3 +95,29 @@ def start(
             start_new_session=True,
         )
     return DemoProcess(name, process, log)
+
+
+def wait_until_leading(operator: DemoProcess, *, port: int, check: Callable[[], None]) -> None:
+    """Wait until the operator leads and its caches are synced. `check` raises what ends the wait.
+
+    Raises:
+        EnvironmentFailedError: it does not lead within 40 s.
+    """
+    deadline = time.monotonic() + _READY_SECONDS
+    url = f"http://127.0.0.1:{port}/readyz"
+    answer: Any = "no answer"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline:
+        check()
+        try:
+            with opener.open(url, timeout=2) as response:
+                answer = json.load(response)
+            if answer["phase"] == "leading":
+                return
+        except (OSError, ValueError) as error:
+            answer = error
+        time.sleep(0.05)
+    raise EnvironmentFailedError(
+        f"the operator did not become the leader within {_READY_SECONDS:.0f} s ({answer}); "
+        f"{operator.log} ends with:\n{operator.log_tail()}"
+    )
