@@ -54,6 +54,13 @@ def register(subparsers: Any) -> None:
         "--minutes", type=float, default=90, help="longest time of the whole run (default: %(default)s)"
     )
     parser.add_argument(
+        "--end-seconds",
+        type=float,
+        default=240,
+        help="seconds that the operator has at the end to delete the endpoint by itself, before the run deletes it "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--reports", type=Path, default=Path("reports"), help="folder of the report (default: %(default)s)"
     )
     _add_folder(parser)
@@ -96,8 +103,8 @@ def _run(arguments: argparse.Namespace) -> int:
     instance, slash, size = arguments.instance.partition("/")
     if not (instance and slash and size):
         return _refuse(f"--instance {arguments.instance}: write type/size, such as nvidia-l4/x1")
-    if arguments.pause < 0 or not 1 <= arguments.minutes <= 240:
-        return _refuse("--pause must not be negative, and --minutes must be from 1 to 240")
+    if arguments.pause < 0 or arguments.end_seconds < 0 or not 1 <= arguments.minutes <= 240:
+        return _refuse("--pause and --end-seconds must not be negative, and --minutes must be from 1 to 240")
     interruption = Interruption()
     interruption.install()
     try:
@@ -115,6 +122,7 @@ def _run(arguments: argparse.Namespace) -> int:
             folder=arguments.dir.resolve(),
             reports=arguments.reports,
             minutes=arguments.minutes,
+            end_seconds=arguments.end_seconds,
             plan_only=arguments.plan_only,
             delete=arguments.delete,
         )

@@ -58,6 +58,7 @@ class Loop:
     file: RunFile
     deadline: float
     """The time of time.monotonic() at which the run gives up."""
+    end_seconds: float
     steps: list[Step] = field(default_factory=list)
     _looked: float = 0.0
     _datasets: Datasets | None = None
@@ -173,7 +174,15 @@ class Loop:
         step.notes.append(ready_message(found))
 
     def _end(self, step: Step) -> None:
+        """The operator deletes the endpoint once no agent has used it for a minute.
+
+        It gets `end_seconds` for that: the run itself deletes whatever is left after them.
+        """
         run = self.file.identity
+        if not self.end_seconds:
+            step.notes.append("the operator got no time to delete the endpoint; the run deletes it")
+            return
+        self.deadline = min(self.deadline, time.monotonic() + self.end_seconds)
         self.environment.kubectl("delete", "agentmodel", run.name, "-n", NAMESPACE, "--wait=false")
         self._wait(
             "the operator has deleted the endpoint", lambda: not self.environment.get("agentmodel", run.name)
@@ -295,7 +304,9 @@ class Loop:
             if found:
                 return found
             if now > self.deadline:
-                raise StepFailedError(f"expected: {expected}; the run's time is up (--minutes)")
+                raise StepFailedError(
+                    f"expected: {expected}; the time for it is up (--minutes, --end-seconds)"
+                )
             if now - self._looked >= 5 * pause and self.file.labels:
                 self._look()
             status = status_of(shown())

@@ -90,7 +90,6 @@ def agent_model(account: Account, run: RunIdentity, choices: Choices, cap: Decim
                 "accelerator": "cpu" if choices.instance.startswith("intel") else "gpu",
             },
             "budget": {"monthlyUSD": str(cap), "approvalAboveUSD": str(cap)},
-            "rollbackWindowSeconds": 0,
             "secretRefs": {name: {"name": SECRET, "key": key} for name, key in refs.items()},
         },
     )

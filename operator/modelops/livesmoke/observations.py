@@ -53,9 +53,7 @@ class Observations:
         """For each answer that was seen, how its shape differs from the sandbox's; empty where it does not."""
         known = sandbox_shapes() if sandbox is None else sandbox
         unknown: Shape = {"": ("an answer that the sandbox was never seen to give",)}
-        return {
-            name: compare(shape, known.get(name, unknown)) for name, shape in sorted(self.shapes.items())
-        }
+        return {name: compare(shape, known.get(name, unknown)) for name, shape in sorted(self.shapes.items())}
 
     def unknown_words(self) -> list[str]:
         """The words that the sandbox does not use, one line for each field."""

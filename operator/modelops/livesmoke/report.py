@@ -125,7 +125,7 @@ def _markdown(report: Report) -> Iterator[str]:
     yield ""
     yield ", ".join(f"{name} {value}" for name, value in versions().items())
     yield from _section("Steps", [])
-    yield "| step | outcome | seconds | cost so far listed (US$) |"
+    yield "| step | outcome | seconds | US$ by the lists |"
     yield "|---|---|---|---|"
     for step in report.steps:
         outcome = step.outcome.replace("|", "\\|").replace("\n", " ")

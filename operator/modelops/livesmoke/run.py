@@ -49,13 +49,18 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a person asks for. `reports`: the folder of the report. `delete`: also delete what the run has made."""
+    """What a person asks for.
+
+    `reports`: the folder of the report. `end_seconds`: the time that the operator has to delete the endpoint before the
+    run does; 0 for none. `delete`: also delete what the run has made.
+    """
 
     cap: Decimal
     choices: Choices
     folder: Path
     reports: Path
     minutes: float
+    end_seconds: float
     plan_only: bool
     delete: bool
 
@@ -212,6 +217,7 @@ def _go(
             progress=progress,
             file=file,
             deadline=time.monotonic() + request.minutes * 60,
+            end_seconds=request.end_seconds,
         )
         with _record_kept(course, environment):
             course.loop.prepare()
@@ -220,7 +226,7 @@ def _go(
             course.loop.plan.require_fit()
             if not request.plan_only:
                 course.loop.spend()
-            course.clean = True
+            course.clean = request.plan_only or request.end_seconds > 0
 
 
 @contextmanager
