@@ -6,11 +6,12 @@ import argparse
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelops.livesmoke.run import Outcome
+    from modelops.livesmoke.request import Outcome
 
 _FOLDER = Path(".live-smoke")
 
@@ -87,6 +88,17 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    return _with_packages(lambda: _run_it(arguments))
+
+
+def _with_packages(work: Callable[[], int]) -> int:
+    try:
+        return work()
+    except ImportError as error:
+        return _refuse(f"{error}; pip install 'modelops[cli,operator,evaluation,sandbox]'")
+
+
+def _run_it(arguments: argparse.Namespace) -> int:
     from modelops.livesmoke.cap import CapRefusedError, parse_cap
 
     try:
@@ -97,7 +109,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from modelops.livesmoke.account import AccountIncompleteError, read_account
     from modelops.livesmoke.checks import BASE_MODEL, BASELINE_MODELS
     from modelops.livesmoke.manifests import Choices
-    from modelops.livesmoke.run import NotReadyError, Request, run_live_smoke
+    from modelops.livesmoke.request import Request
+    from modelops.livesmoke.run import NotReadyError, run_live_smoke
     from modelops.livesmoke.run_file import RunLeftError
 
     instance, slash, size = arguments.instance.partition("/")
@@ -105,7 +118,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return _refuse(f"--instance {arguments.instance}: write type/size, such as nvidia-l4/x1")
     if arguments.pause < 0 or arguments.end_seconds < 0 or not 1 <= arguments.minutes <= 240:
         return _refuse("--pause and --end-seconds must not be negative, and --minutes must be from 1 to 240")
-    interruption = Interruption()
+    interruption = Interruption(once=True)
     interruption.install()
     try:
         account = read_account()
@@ -158,8 +171,12 @@ def _show(outcome: Outcome, folder: Path) -> None:
 
 
 def _clean_up(arguments: argparse.Namespace) -> int:
+    return _with_packages(lambda: _clean_it_up(arguments))
+
+
+def _clean_it_up(arguments: argparse.Namespace) -> int:
     from modelops.livesmoke.account import AccountIncompleteError, read_account
-    from modelops.livesmoke.run import clean_up
+    from modelops.livesmoke.made import clean_up
     from modelops.livesmoke.run_file import RunFile, RunIdentity, RunLeftError, forget, locked
     from modelops.livesmoke.services import ServiceError, Services
 

@@ -11,10 +11,13 @@ class Interruption:
 
     The signal raises KeyboardInterrupt at once. Python drops an exception that is raised in a finalizer, in a callback
     of a weak reference or in one of the garbage collector, so the demo also asks `check` wherever it waits.
+
+    `once`: only the first signal raises it, so that an impatient second one does not interrupt what the first began.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, once: bool = False) -> None:
         self.arrived = False
+        self._once = once
 
     def install(self) -> None:
         """Handle the signals from now on, also SIGINT where the shell that started this process ignores it."""
@@ -27,5 +30,7 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if self.arrived and self._once:
+            return
         self.arrived = True
         raise KeyboardInterrupt

@@ -12,6 +12,14 @@ from modelops.adapters.langsmith.datasets import resolve_dataset
 from modelops.livesmoke.observations import Observations, describe
 from modelops.livesmoke.prices import flavor_prices, instance_price, price_differences
 from modelops.livesmoke.services import UNREADABLE, ServiceError, Services
+from modelops.livesmoke.token_checks import (
+    BILLING_PAGE,
+    NEW_TOKEN,
+    check_namespace,
+    check_token,
+    passed,
+    problem,
+)
 from modelops.tools.doctor import Check, State
 
 BASE_MODEL: Final = "Qwen/Qwen2.5-0.5B-Instruct"
@@ -23,10 +31,6 @@ VENDOR, REGION = "aws", "us-east-1"
 INSTANCE: Final = "nvidia-l4"
 """The cheapest GPU of the endpoints that computes in bfloat16, which the server of the models expects."""
 SIZE: Final = "x1"
-_TOKENS: Final = "https://huggingface.co/settings/tokens"
-_BILLING: Final = "https://huggingface.co/settings/billing"
-_SCOPES: Final = ("repo.write", "job.write", "inference.endpoints.write")
-"""Permissions of a fine-grained token, by the names of the page on which it is made."""
 
 
 @dataclass
@@ -53,11 +57,13 @@ def examine_account(
     datasets: Sequence[str] = (),
 ) -> Iterator[Check]:
     """All checks; it stops at a token that is not accepted. `found` gets what a run needs to know."""
-    token = _checked("Hugging Face token", lambda: _token(services, observations, found), _new_token())
-    yield token
+    yield _checked("Hugging Face token", lambda: _token(services, observations, found), NEW_TOKEN)
     if found.user:
-        yield _namespace(services, found)
-        if found.org:
+        org = services.account.org or found.user
+        namespace = _checked("namespace", lambda: check_namespace(found.who, org), NEW_TOKEN)
+        yield namespace
+        if namespace.state is State.OK:
+            found.org = org
             yield from _hugging_face(services, observations, found, base_model, instance, size)
     key = _checked(
         "LangSmith",
@@ -91,21 +97,21 @@ def shape_checks(observations: Observations) -> Iterator[Check]:
         yield Check(subject="answers", state=State.WARNING, message=line)
     if not lines:
         answers = ", ".join(sorted(observations.shapes))
-        yield _ok("answers", f"of the same shape as the sandbox's: {answers}")
+        yield passed("answers", f"of the same shape as the sandbox's: {answers}")
 
 
 def _hugging_face(
     services: Services, seen: Observations, found: Found, base_model: str, instance: str, size: str
 ) -> Iterator[Check]:
     org = found.org
-    yield _checked("jobs", lambda: _jobs(services, seen, org), f"{_new_token()}, and {_BILLING}")
-    yield _checked("prices of jobs", lambda: _hardware(services, seen, found), _new_token())
+    yield _checked("jobs", lambda: _jobs(services, seen, org), f"{NEW_TOKEN}, and {BILLING_PAGE}")
+    yield _checked("prices of jobs", lambda: _hardware(services, seen, found), NEW_TOKEN)
     yield _checked(
         "base model",
         lambda: _base_model(services, seen, base_model),
         f"open https://huggingface.co/{base_model} and accept its terms, or choose another with --base-model",
     )
-    yield _checked("Inference Endpoints", lambda: _endpoints(services, seen, org), _new_token())
+    yield _checked("Inference Endpoints", lambda: _endpoints(services, seen, org), NEW_TOKEN)
     yield _checked(
         "hardware of endpoints",
         lambda: _provider(services, seen, found, instance, size),
@@ -118,45 +124,9 @@ def _hugging_face(
 
 
 def _token(services: Services, seen: Observations, found: Found) -> Check:
-    who = found.who = seen.answer("whoami", services.hub("/api/whoami-v2"))
-    found.user = str(who["name"])
-    token = (who.get("auth") or {}).get("accessToken") or {}
-    role = str(token.get("role") or "")
-    if role == "read":
-        return _problem("Hugging Face token", "it may only read", _new_token())
-    if role == "fineGrained":
-        held = _permissions(token.get("fineGrained") or {})
-        lacking = [scope for scope in _SCOPES if scope not in held]
-        if lacking:
-            message = f"a fine-grained token that seems to lack {', '.join(lacking)}"
-            return Check(
-                subject="Hugging Face token", state=State.WARNING, message=message, remedy=_new_token()
-            )
-    return _ok("Hugging Face token", f"accepted; its role is {role or 'not named'}")
-
-
-def _permissions(fine_grained: dict[str, Any]) -> set[str]:
-    scoped = (one.get("permissions") or () for one in fine_grained.get("scoped") or ())
-    return {str(name) for names in (*scoped, fine_grained.get("global") or ()) for name in names}
-
-
-def _namespace(services: Services, found: Found) -> Check:
-    who = found.who
-    org = services.account.org or found.user
-    orgs = {str(one["name"]): one for one in who.get("orgs") or ()}
-    if org != found.user and org not in orgs:
-        known = ", ".join([found.user, *sorted(orgs)])
-        return _problem(
-            "namespace", f"the token does not belong to {org}", f"export MODELOPS_HUB_ORG=… (one of {known})"
-        )
-    role = str(orgs.get(org, {}).get("roleInOrg") or "")
-    if role == "read":
-        return _problem("namespace", f"the role in {org} is read", "ask an admin of it for the role write")
-    found.org = org
-    pays = who.get("canPay") if org == found.user else orgs[org].get("canPay")
-    if pays is False:
-        return _problem("namespace", f"{org} has no payment method and no credit", f"add one at {_BILLING}")
-    return _ok("namespace", f"{org}{f', with the role {role}' if role else ''}")
+    found.who = seen.answer("whoami", services.hub("/api/whoami-v2"))
+    found.user = str(found.who["name"])
+    return check_token(found.who)
 
 
 def _jobs(services: Services, seen: Observations, org: str) -> Check:
@@ -164,7 +134,7 @@ def _jobs(services: Services, seen: Observations, org: str) -> Check:
     ours = [job for job in running if (job.get("labels") or {}).get(ATTEMPT_LABEL)]
     for job in ours:
         seen.answer("job", job)
-    return _ok("jobs", f"{org} may list its jobs; {len(running)} run now, {len(ours)} of them of ModelOps")
+    return passed("jobs", f"{org} may list its jobs; {len(running)} run now, {len(ours)} of them of ModelOps")
 
 
 def _hardware(services: Services, seen: Observations, found: Found) -> Check:
@@ -173,13 +143,13 @@ def _hardware(services: Services, seen: Observations, found: Found) -> Check:
         seen.word("unit of a price", item.get("unitLabel"))
     prices = flavor_prices(found.hardware)
     if not prices:
-        return _problem(
+        return problem(
             "prices of jobs",
             "no flavor has a price that can be read",
             "report it: the service's answer has changed",
         )
     cheapest = min(prices, key=lambda name: prices[name])
-    return _ok(
+    return passed(
         "prices of jobs",
         f"{len(prices)} flavors; the cheapest is {cheapest}, ${prices[cheapest]:.2f} an hour",
     )
@@ -187,11 +157,10 @@ def _hardware(services: Services, seen: Observations, found: Found) -> Check:
 
 def _base_model(services: Services, seen: Observations, base_model: str) -> Check:
     model = seen.answer("base model", services.hub(f"/api/models/{base_model}"))
-    services.hub(f"/api/models/{base_model}/revision/main")
     if model.get("gated"):
         services.hub(f"/api/models/{base_model}/auth-check")
     licence = (model.get("cardData") or {}).get("license") or "not named"
-    return _ok("base model", f"{base_model} can be read; its licence is {licence}")
+    return passed("base model", f"{base_model} can be read; its licence is {licence}")
 
 
 def _endpoints(services: Services, seen: Observations, org: str) -> Check:
@@ -199,7 +168,7 @@ def _endpoints(services: Services, seen: Observations, org: str) -> Check:
     seen.answer("list of endpoints", {**listed, "items": []})
     running = [item["name"] for item in listed["items"] if item["status"]["state"] != "paused"]
     bills = f"; these run and bill: {', '.join(running)}" if running else ""
-    return _ok("Inference Endpoints", f"{org} has {len(listed['items'])}{bills}")
+    return passed("Inference Endpoints", f"{org} has {len(listed['items'])}{bills}")
 
 
 def _provider(services: Services, seen: Observations, found: Found, instance: str, size: str) -> Check:
@@ -208,52 +177,38 @@ def _provider(services: Services, seen: Observations, found: Found, instance: st
     found.endpoint_price = price
     named = f"{VENDOR}/{REGION} {instance} {size}"
     if price is None:
-        return _problem("hardware of endpoints", f"{named} is not offered", "choose another with --instance")
-    return _ok("hardware of endpoints", f"{named} costs ${price:.2f} an hour")
+        return problem("hardware of endpoints", f"{named} is not offered", "choose another with --instance")
+    return passed("hardware of endpoints", f"{named} costs ${price:.2f} an hour")
 
 
 def _langsmith(services: Services, seen: Observations) -> Check:
     info = seen.answer("LangSmith info", services.langsmith_api("/info"))
     for dataset in services.langsmith_api("/datasets", {"limit": "1"}):
         seen.answer("LangSmith dataset", dataset)
-    return _ok("LangSmith", f"version {info.get('version') or '?'}; datasets can be read")
+    return passed("LangSmith", f"version {info.get('version') or '?'}; datasets can be read")
 
 
 def _dataset(services: Services, ref: str) -> Check:
     found = resolve_dataset(services.langsmith, ref)
     services.langsmith_api("/examples", {"dataset": found.id, "limit": "1"})
-    return _ok(f"dataset {ref}", f"{found.example_count} examples")
+    return passed(f"dataset {ref}", f"{found.example_count} examples")
 
 
 def _baseline(services: Services, model: str) -> Check:
     listed = {str(one.get("id")) for one in services.baseline_models().get("data") or ()}
     service = services.account.baseline_service
     if model not in listed:
-        return _problem(
-            "baseline", f"{service} does not list {model}", "choose another with --baseline-model"
-        )
-    return _ok("baseline", f"{model} at {service}")
+        return problem("baseline", f"{service} does not list {model}", "choose another with --baseline-model")
+    return passed("baseline", f"{model} at {service}")
 
 
 def _checked(subject: str, check: Callable[[], Check], remedy: str) -> Check:
     try:
         return check()
     except ServiceError as error:
-        return _problem(subject, str(error), remedy)
+        return problem(subject, str(error), remedy)
     except UNREADABLE as error:
         message = (
             f"the service's answer has another form than the sandbox's ({type(error).__name__}: {error})"
         )
-        return _problem(subject, message, "report it with the output of `modelops doctor --live -o json`")
-
-
-def _new_token() -> str:
-    return f"make a token with the role write at {_TOKENS} (or fine-grained: {', '.join(_SCOPES)}), and export HF_TOKEN"
-
-
-def _ok(subject: str, message: str) -> Check:
-    return Check(subject=subject, state=State.OK, message=message)
-
-
-def _problem(subject: str, message: str, remedy: str) -> Check:
-    return Check(subject=subject, state=State.PROBLEM, message=message, remedy=remedy)
+        return problem(subject, message, "report it with the output of `modelops doctor --live -o json`")

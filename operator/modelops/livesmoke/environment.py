@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -165,7 +166,7 @@ class SmokeEnvironment:
         try:
             found = self.get("configmap", record_name(self.run.name))
             return Record.from_data(found["data"]) if found else None
-        except (KubectlError, MalformedRecord, KeyError):
+        except (KubectlError, MalformedRecord, KeyError, OSError, subprocess.SubprocessError):
             return None
 
     def stop_processes(self) -> None:

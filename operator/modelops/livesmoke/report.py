@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from modelops.livesmoke.billing import Bill
-from modelops.livesmoke.loop import Step
+from modelops.livesmoke.following import Step
 from modelops.livesmoke.observations import Observations, describe
 
 _PACKAGES: Final = ("modelops", "huggingface_hub", "langsmith", "kopf", "pydantic", "openai")

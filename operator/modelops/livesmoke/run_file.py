@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -110,7 +111,9 @@ def forget(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path, *, new_run: bool) -> Iterator[None]:
-    """Use the folder alone for the length of a `with` block. `new_run`: no run may have left something there.
+    """Use the folder alone for the length of a `with` block.
+
+    `new_run`: no run may have left something that bills, and the files of the last one are removed.
 
     Raises:
         RunLeftError: another process uses it, or the last run may have left something that bills.
@@ -128,6 +131,9 @@ def locked(folder: Path, *, new_run: bool) -> Iterator[None]:
                 f"run {left.identity.id} was killed before it could stop what bills: first stop that with "
                 f"`modelops live-smoke clean-up --dir {folder}`"
             )
+        if new_run:
+            for part in ("cluster", "operator", "agent"):
+                shutil.rmtree(folder / part, ignore_errors=True)
         yield
     finally:
         os.close(descriptor)
