@@ -179,8 +179,7 @@ class Loop:
         self.following.wait(
             "the operator has deleted the endpoint", lambda: not self._environment.get("agentmodel", run.name)
         )
-        jobs, endpoints = self.following.look()
-        if jobs or endpoints:
+        if left := self.following.look():
             raise StepFailedError(
                 f"expected: nothing runs after the AgentModel was deleted; the service lists {left}"
             )
