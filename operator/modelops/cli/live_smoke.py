@@ -116,8 +116,10 @@ def _run_it(arguments: argparse.Namespace) -> int:
     instance, slash, size = arguments.instance.partition("/")
     if not (instance and slash and size):
         return _refuse(f"--instance {arguments.instance}: write type/size, such as nvidia-l4/x1")
-    if arguments.pause < 0 or arguments.end_seconds < 0 or not 1 <= arguments.minutes <= 240:
-        return _refuse("--pause and --end-seconds must not be negative, and --minutes must be from 1 to 240")
+    if not (
+        0 <= arguments.pause <= 1800 and 0 <= arguments.end_seconds <= 240 and 1 <= arguments.minutes <= 240
+    ):
+        return _refuse("--pause must be from 0 to 1800, --end-seconds from 0 to 240, --minutes from 1 to 240")
     interruption = Interruption(once=True)
     interruption.install()
     try:
@@ -178,7 +180,7 @@ def _clean_it_up(arguments: argparse.Namespace) -> int:
     from modelops.livesmoke.account import AccountIncompleteError, read_account
     from modelops.livesmoke.made import clean_up
     from modelops.livesmoke.run_file import RunFile, RunIdentity, RunLeftError, forget, locked
-    from modelops.livesmoke.services import ServiceError, Services
+    from modelops.livesmoke.services import UNREADABLE, ServiceError, Services
 
     folder, labels = arguments.dir.resolve(), tuple[str, ...]()
     try:
@@ -199,7 +201,7 @@ def _clean_it_up(arguments: argparse.Namespace) -> int:
                 forget(folder)
     except (AccountIncompleteError, RunLeftError) as error:
         return _refuse(error)
-    except ServiceError as error:
+    except (*ServiceError, *UNREADABLE) as error:
         print(f"modelops live-smoke: {error}", file=sys.stderr)
         return 1
     for one in left:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from modelops.domain.record import Record
 from modelops.livesmoke.observations import Observations
@@ -16,9 +17,11 @@ from modelops.livesmoke.run_file import RunIdentity
 from modelops.livesmoke.services import UNREADABLE, ServiceError, Services
 
 Progress = Callable[[str], None]
+T = TypeVar("T")
 ENDED: Final = frozenset({"COMPLETED", "CANCELED", "ERROR", "DELETED"})
 """Stages in which a job does not bill; one of an unknown stage does."""
 _RETRY_SECONDS: Final = 1.0
+_MOST_RETRY_SECONDS: Final = 10.0
 
 
 @dataclass
@@ -46,24 +49,26 @@ class Ledger:
             (key[2], key[3]): Decimal(str(compute["pricePerHour"])) for key, compute in computes(provider)
         }
 
-    def look(
+    def look_at_jobs(
         self, services: Services, run: RunIdentity, labels: tuple[str, ...], seen: Observations
-    ) -> tuple[list[str], list[str]]:
-        """Read the service's lists. Returns the ids of jobs and the names of endpoints that bill now.
+    ) -> list[str]:
+        """Read the service's list of the run's jobs; returns the ids of those that bill now.
 
         Raises the errors of ServiceError, and one of UNREADABLE for an answer of another form.
         """
-        now = datetime.now(UTC)
-        jobs = services.jobs_of(run, labels)
         running = []
-        for job in jobs:
+        for job in services.jobs_of(run, labels):
             self.jobs[str(job["id"])] = seen.answer("job", job)
             stage = str((job.get("status") or {}).get("stage"))
             seen.word("stage of a job", stage)
             if stage not in ENDED:
                 running.append(str(job["id"]))
-        endpoints = services.endpoints_of(run)
-        for item in endpoints:
+        return running
+
+    def look_at_endpoints(self, services: Services, run: RunIdentity, seen: Observations) -> list[str]:
+        """Read the service's list of the run's endpoints; returns their names. Raises as `look_at_jobs` does."""
+        now, names = datetime.now(UTC), []
+        for item in services.endpoints_of(run):
             seen.answer("endpoint", item)
             status, compute = item.get("status") or {}, item.get("compute") or {}
             seen.word("state of an endpoint", status.get("state"))
@@ -71,7 +76,8 @@ class Ledger:
             created = datetime.fromisoformat(status["createdAt"]) if status.get("createdAt") else now
             known = self.endpoints.setdefault(str(item["name"]), SeenEndpoint(created, now, price))
             known.until = now
-        return running, [str(item["name"]) for item in endpoints]
+            names.append(str(item["name"]))
+        return names
 
     def job_costs(self) -> dict[str, Decimal | None]:
         """The cost of each job by the service's times and prices; None where it names no price."""
@@ -112,36 +118,50 @@ def stop_everything(
     It needs no operator. A job whose submission was answered by nothing may appear in the list only seconds later.
     """
     cancelled, deleted, left = dict[str, None](), dict[str, None](), ["nothing could be listed yet"]
-    deadline, quiet_since = time.monotonic() + within_seconds, None
+    deadline, quiet_since, pause = time.monotonic() + within_seconds, None, _RETRY_SECONDS
+
+    def cancel(job_id: str) -> None:
+        if job_id not in cancelled:
+            progress(f"cancelling job {job_id}")
+        services.cancel_job(run.org, job_id)
+        cancelled[job_id] = None
+
+    def delete(name: str) -> None:
+        if name not in deleted:
+            progress(f"deleting endpoint {name}")
+        services.delete_endpoint(run.org, name)
+        deleted[name] = None
+
     while time.monotonic() < deadline:
         now = time.monotonic()
-        known: list[str] = []
-        try:
-            jobs, endpoints = ledger.look(services, run, labels, seen)
-            known = [f"job {job_id}" for job_id in jobs] + [f"endpoint {name}" for name in endpoints]
-            for job_id in jobs:
-                if job_id not in cancelled:
-                    progress(f"cancelling job {job_id}")
-                services.cancel_job(run.org, job_id)
-                cancelled[job_id] = None
-            for name in endpoints:
-                if name not in deleted:
-                    progress(f"deleting endpoint {name}")
-                services.delete_endpoint(run.org, name)
-                deleted[name] = None
-            left = known
-        except (*ServiceError, *UNREADABLE) as error:
-            left = [*known, f"what could not be listed or stopped: {error}"]
-            progress(f"trying again: {error}")
-            quiet_since = None
-        else:
-            quiet_since = None if left else (now if quiet_since is None else quiet_since)
-            if quiet_since is not None and now - quiet_since >= quiet_seconds:
-                break
-        time.sleep(_RETRY_SECONDS if left else min(_RETRY_SECONDS, quiet_seconds))
+        problems: list[str] = []
+        jobs = _attempt(lambda: ledger.look_at_jobs(services, run, labels, seen), problems) or []
+        for job_id in jobs:
+            _attempt(partial(cancel, job_id), problems)
+        endpoints = _attempt(lambda: ledger.look_at_endpoints(services, run, seen), problems) or []
+        for name in endpoints:
+            _attempt(partial(delete, name), problems)
+        left = [f"job {one}" for one in jobs] + [f"endpoint {one}" for one in endpoints]
+        left += [f"what the service did not list or stop: {problem}" for problem in problems]
+        for problem in problems:
+            progress(f"trying again: {problem}")
+        pause = min(2 * pause, _MOST_RETRY_SECONDS) if problems else _RETRY_SECONDS
+        quiet_since = None if left else (now if quiet_since is None else quiet_since)
+        if quiet_since is not None and now - quiet_since >= quiet_seconds:
+            break
+        time.sleep(pause if left else min(pause, quiet_seconds))
     else:
         left = left or ["what appeared after the last list"]
     return Stopped(cancelled=tuple(cancelled), deleted=tuple(deleted), left=tuple(left))
+
+
+def _attempt(call: Callable[[], T], problems: list[str]) -> T | None:
+    """What the call returns; None if it failed, and `problems` says why. One failure stops nothing else."""
+    try:
+        return call()
+    except (*ServiceError, *UNREADABLE) as error:
+        problems.append(str(error))
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,9 +125,10 @@ class Following:
             time.sleep(pause)
 
     def look(self) -> list[str]:
-        """Read the service's lists; returns what of the run bills now. Raises as `Ledger.look` does."""
-        jobs, endpoints = self.ledger.look(self.services, self.file.identity, self.file.labels, self.seen)
-        return [*jobs, *endpoints]
+        """Read the service's lists; returns what of the run bills now. Raises as `Ledger.look_at_jobs` does."""
+        run, ledger = self.file.identity, self.ledger
+        jobs = ledger.look_at_jobs(self.services, run, self.file.labels, self.seen)
+        return [*jobs, *ledger.look_at_endpoints(self.services, run, self.seen)]
 
     def _try_to_look(self) -> None:
         self._looked = time.monotonic()

@@ -14,7 +14,7 @@ from modelops.livesmoke.environment import SmokeEnvironment
 from modelops.livesmoke.examples import Datasets, create_datasets
 from modelops.livesmoke.following import Following, Json, Step, StepFailedError, state_of
 from modelops.livesmoke.manifests import CANARY_WEIGHT, ESTIMATE, ROLLOUT, TRAINING, UNDO, Choices
-from modelops.livesmoke.plan import Plan
+from modelops.livesmoke.plan import ROLL_BACK_SECONDS, Plan
 from modelops.livesmoke.run_file import RunIdentity
 from modelops.livesmoke.services import ServiceError, Services
 
@@ -157,6 +157,8 @@ class Loop:
         self._see_experiment(step)
 
     def _roll_back(self, step: Step) -> None:
+        following = self.following
+        following.deadline = min(following.deadline, time.monotonic() + ROLL_BACK_SECONDS)
         self._environment.apply(manifests.undo(self._run))
         found = self.following.wait_until_finished("rollout", UNDO, "the agent is routed back to v1.0.0")
         self.following.wait(
@@ -174,7 +176,7 @@ class Loop:
         if not self.end_seconds:
             step.notes.append("the operator got no time to delete the endpoint; the run deletes it")
             return
-        self.following.deadline = min(self.following.deadline, time.monotonic() + self.end_seconds)
+        self.following.deadline = time.monotonic() + self.end_seconds
         self._environment.kubectl("delete", "agentmodel", run.name, "-n", NAMESPACE, "--wait=false")
         self.following.wait(
             "the operator has deleted the endpoint", lambda: not self._environment.get("agentmodel", run.name)

@@ -16,6 +16,11 @@ MAX_REQUESTS: Final = 200
 ANSWERS_USD: Final = Decimal("0.25")
 """Set aside for answers of the baseline, which is billed by token: the agent's and the evaluation's, each with at most
 400 tokens in and 256 out, at less than $1.50 for a million tokens."""
+ROLL_BACK_SECONDS: Final = 300.0
+"""The longest time of the way back."""
+AFTERWARDS_SECONDS: Final = 900
+"""Planned for the endpoint after its rollout: the way back, 240 s for the operator to delete it, and
+six minutes to delete it at last."""
 _CENT: Final = Decimal("0.01")
 
 
@@ -31,8 +36,8 @@ class Plan:
 
     @property
     def endpoint(self) -> Decimal:
-        """What the operator reserves for the endpoint of the Rollout; at the end of that time it aborts."""
-        seconds = SETUP_SECONDS + math.ceil(self.pause_seconds * PAUSE_FACTOR)
+        """The endpoint's cost: what the operator reserves, after which the Rollout aborts, and what follows that."""
+        seconds = SETUP_SECONDS + math.ceil(self.pause_seconds * PAUSE_FACTOR) + AFTERWARDS_SECONDS
         return (self.endpoint_per_hour * seconds / 3600).quantize(_CENT, ROUND_CEILING)
 
     @property

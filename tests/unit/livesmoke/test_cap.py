@@ -48,7 +48,7 @@ def test_a_cap_that_is_a_slip_of_the_hand_is_refused(text: str) -> None:
 
 def test_a_plan_that_fits_leaves_the_rest_of_the_cap_to_the_training() -> None:
     PLAN.require_fit()
-    assert PLAN.endpoint == Decimal("0.81")  # an hour and 38 seconds, to the next cent
+    assert PLAN.endpoint == Decimal("1.01")  # 4538 seconds, to the next cent
     assert PLAN.training_limit + PLAN.endpoint + Decimal("0.25") == PLAN.cap
 
 
