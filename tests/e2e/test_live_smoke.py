@@ -170,6 +170,7 @@ def test_the_loop_runs_to_its_end_within_the_cap_and_says_what_it_cost(
     assert [(step["name"], step["outcome"]) for step in report["steps"]] == [
         (name, "as expected")
         for name in (
+            "account",
             "operator",
             "datasets",
             "estimate",
@@ -192,6 +193,10 @@ def test_the_loop_runs_to_its_end_within_the_cap_and_says_what_it_cost(
         [],
         [],
     )
+    answered = {step["name"]: step["same"] for step in report["steps"]}
+    assert {"job", "files of the run", "model of the run"} <= set(answered["training"])
+    assert {"endpoint", "chat completion", "LangSmith experiment"} <= set(answered["evaluation and canary"])
+    assert {"whoami", "prices of jobs", "LangSmith info"} <= set(answered["account"])
     # The run itself has deleted the endpoint, and what it had made.
     assert [one.split()[:2] for one in report["stopped"]] == [["deleted", "endpoint"]]
     assert (report["mayStillBill"], report["kept"], endpoints(sandbox)) == ([], [], [])

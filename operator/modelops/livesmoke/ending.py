@@ -13,6 +13,7 @@ from modelops.demo.interruption import SIGNALS
 from modelops.domain.record import Record
 from modelops.livesmoke.billing import Ledger, Stopped, make_bill, stop_everything
 from modelops.livesmoke.checks import Found
+from modelops.livesmoke.following import Step
 from modelops.livesmoke.loop import Loop
 from modelops.livesmoke.made import delete_made, list_made, settle_seconds
 from modelops.livesmoke.observations import Observations
@@ -39,6 +40,7 @@ class Course:
     started: datetime
     begun: float
     """`started` by time.monotonic()."""
+    steps: list[Step]
     loop: Loop | None = None
     record: Record | None = None
     ended_itself: bool = False
@@ -113,7 +115,7 @@ def _report(course: Course, stopped: Stopped, *, is_sandbox: bool) -> Report:
         cap=str(request.cap),
         choices=asdict(request.choices),
         plan=tuple((loop.plan if loop is not None else course.plan).lines()),
-        steps=loop.following.steps if loop is not None else [],
+        steps=course.steps,
         prices=price_differences(course.found.hardware, course.found.provider),
         bill=outcome.bill,
         stopped=tuple(stops),

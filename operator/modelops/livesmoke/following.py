@@ -28,13 +28,18 @@ class StepFailedError(RuntimeError):
 
 @dataclass
 class Step:
-    """A step of the run. `notes`: what it has shown. `cost`: what the service's lists say that it cost so far."""
+    """A step of the run. `notes`: what it has shown. `cost`: what the service's lists say that it cost so far.
+
+    `same` and `differ`: the answers in it of the sandbox's shape, and of another one.
+    """
 
     name: str
     outcome: str = "running"
     seconds: float = 0.0
     cost: Decimal = Decimal(0)
     notes: list[str] = field(default_factory=list)
+    same: tuple[str, ...] = ()
+    differ: tuple[str, ...] = ()
 
 
 @dataclass
@@ -70,6 +75,7 @@ class Following:
         finally:
             step.seconds = time.monotonic() - started
             step.cost = self._cost() - before
+            step.same, step.differ = self.seen.take_recent()
             self.progress(f"{name}: {step.outcome}, {step.seconds:.0f} s")
 
     def _cost(self) -> Decimal:
@@ -117,7 +123,7 @@ class Following:
                 self._try_to_look()
             status = status_of(shown())
             current = f"{status.get('phase', '')} ({status.get('reason', '')})"
-            if status and current != phase:
+            if status.get("phase") and current != phase:
                 phase = current
                 self.progress(f"  {phase}")
                 if notes is not None:

@@ -39,11 +39,20 @@ class Observations:
     def __init__(self) -> None:
         self.shapes: dict[str, Shape] = {}
         self.words: dict[str, set[str]] = {}
+        self._recent: set[str] = set()
 
     def answer(self, name: str, answer: Any) -> Any:
         """Keep the shape of an answer, together with that of earlier ones of this name; return the answer."""
+        self._recent.add(name)
         self.shapes[name] = merged([self.shapes.get(name, {}), shape_of(answer)])
         return answer
+
+    def take_recent(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The answers since the last call: the names of those of the sandbox's shape, and of those that differ."""
+        recent, self._recent = sorted(self._recent), set()
+        differences = self.differences()
+        same = tuple(name for name in recent if not differences[name])
+        return same, tuple(name for name in recent if differences[name])
 
     def word(self, field: str, value: object) -> None:
         """Keep a word of one of the fields of KNOWN_VALUES."""

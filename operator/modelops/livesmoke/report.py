@@ -121,15 +121,16 @@ def _markdown(report: Report) -> Iterator[str]:
     yield ""
     yield f"{report.started:%Y-%m-%d %H:%M} UTC, {report.seconds / 60:.0f} minutes, on {service}: **{report.result}**"
     yield ""
-    yield ", ".join(f"{name}: {value}" for name, value in report.choices.items())
+    yield ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in report.choices.items())
     yield ""
     yield ", ".join(f"{name} {value}" for name, value in versions().items())
     yield from _section("Steps", [])
-    yield "| step | outcome | seconds | US$ by the lists |"
-    yield "|---|---|---|---|"
+    yield "| step | outcome | seconds | US$ by the lists | answered as the sandbox does | did not |"
+    yield "|---|---|---|---|---|---|"
     for step in report.steps:
         outcome = step.outcome.replace("|", "\\|").replace("\n", " ")
-        yield f"| {step.name} | {outcome} | {step.seconds:.0f} | {step.cost:.4f} |"
+        answers = f"{', '.join(step.same)} | {', '.join(step.differ)}"
+        yield f"| {step.name} | {outcome} | {step.seconds:.0f} | {step.cost:.4f} | {answers} |"
     for step in report.steps:
         if step.notes:
             yield from _section(step.name.capitalize(), step.notes, level=3)

@@ -18,7 +18,7 @@ from modelops.livesmoke.cap import CapRefusedError
 from modelops.livesmoke.checks import Found, examine_account
 from modelops.livesmoke.ending import Course, conclude
 from modelops.livesmoke.environment import SmokeEnvironment, open_environment
-from modelops.livesmoke.following import Following, StepFailedError
+from modelops.livesmoke.following import Following, Step, StepFailedError
 from modelops.livesmoke.loop import Loop
 from modelops.livesmoke.manifests import Choices
 from modelops.livesmoke.observations import Observations
@@ -55,6 +55,8 @@ def run_live_smoke(
         seen, ledger, found = Observations(), Ledger(), Found()
         _examine(services, seen, found, request.choices, progress)
         assert found.endpoint_price is not None
+        account_step = Step("account", outcome="as expected", seconds=time.monotonic() - begun)
+        account_step.same, account_step.differ = seen.take_recent()
         ledger.use_prices(found.hardware, found.provider)
         pause = request.choices.pause_seconds
         plan = Plan(cap=request.cap, endpoint_per_hour=found.endpoint_price, pause_seconds=pause)
@@ -70,6 +72,7 @@ def run_live_smoke(
             ledger=ledger,
             started=started,
             begun=begun,
+            steps=[account_step],
         )
         outcome = course.outcome
         try:
@@ -125,6 +128,7 @@ def _go(course: Course, services: Services, interruption: Interruption, progress
             folder=request.folder,
             progress=progress,
             file=RunFile(identity=course.run),
+            steps=course.steps,
             deadline=time.monotonic() + request.minutes * 60,
         )
         loop = course.loop = Loop(following, request.choices, course.plan, request.end_seconds)
