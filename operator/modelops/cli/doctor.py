@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
