@@ -83,8 +83,8 @@ def test_answers_that_the_parser_cannot_read_are_counted_for_each_model() -> Non
 
 def test_equal_models_that_often_succeed_pass() -> None:
     asked = as_text()
-    assert with_successes(asked, baseline=30, candidate=30, of=119).verdict == "pass"
-    assert not with_successes(asked, baseline=30, candidate=30, of=119).zero_would_pass
+    outcome = with_successes(asked, baseline=30, candidate=30, of=119)
+    assert (outcome.verdict, outcome.blindness) == ("pass", None)
 
 
 def test_candidate_that_fails_every_call_is_refused_beside_a_baseline_without_success() -> None:

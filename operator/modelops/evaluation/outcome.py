@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from statistics import fmean
+from statistics import NormalDist, fmean
 
 from modelops.api.v1alpha1.rollout import Goal, ScorerType
 from modelops.domain import prompt as prompts
@@ -14,6 +14,7 @@ from modelops.domain.gates import cost, paired_mean, tango
 from modelops.domain.gates.scoring import score
 from modelops.domain.gates.tango import Interval, Pairs
 from modelops.domain.gates.verdict import Verdict, evaluate
+from modelops.evaluation.exact_bound import exact_bound
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
 from modelops.evaluation.questions import Question, has_pattern
@@ -26,6 +27,7 @@ Scores = Mapping[tuple[ArmName, str, int], float | None]
 """The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that is empty or cannot
 be read."""
 
+_HALF = Decimal(50)
 MOST_SLOW = 20
 """Answers that may take longer before the evaluation is refused. So the whole scoring is bounded as well."""
 
@@ -50,6 +52,20 @@ class ArmOutcome:
     calls: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blindness:
+    """Examples that cannot tell a working model from a broken one.
+
+    `solved`: examples that at least one model solves. `needed`: how many it takes to refuse a model that solves none of
+    them; None where the dataset is too small for the margin. `baseline_points`: the least that the baseline must solve,
+    in percentage points, where it solves less.
+    """
+
+    solved: float
+    needed: int | None
+    baseline_points: Decimal | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The comparison over `n` examples. `difference` is candidate minus baseline, from -1 to 1.
@@ -63,8 +79,8 @@ class Outcome:
     interval: Interval
     verdict: Verdict
     pairs: Pairs | None
-    zero_would_pass: bool
-    """Whether a model without any success would be within the margin. Then only a candidate that is better passes."""
+    blindness: Blindness | None
+    """Why a pass would prove nothing, or None. Then the verdict is not PASS."""
     latency_p50: Ratio | None
     latency_p95: Ratio | None
 
@@ -117,7 +133,7 @@ def compare_arms(
     request: Request, questions: Sequence[Question], answers: Sequence[Answer], scores: Scores
 ) -> Outcome:
     """The gate's verdict. Both arms have an answer to every question; the unit of the statistics is the example."""
-    margin = float(request.margin_points) / 100
+    margin = margin_of(request)
     examples = [question.example for question in questions]
     success = {
         arm: [
@@ -130,10 +146,8 @@ def compare_arms(
     pairs = _pairs(differences) if request.repetitions == 1 else None
     interval = _interval(request, differences)
     verdict = evaluate(interval, goal=request.goal, margin=margin)
-    without_success = _interval(request, [-b for b in success["baseline"]])
-    zero_would_pass = evaluate(without_success, goal=request.goal, margin=margin) is Verdict.PASS
-    is_better = evaluate(interval, goal=Goal.SUPERIOR, margin=margin) is Verdict.PASS
-    if verdict is Verdict.PASS and zero_would_pass and not is_better:
+    blindness = _blindness(request, success, differences)
+    if verdict is Verdict.PASS and blindness is not None:
         verdict = Verdict.INCONCLUSIVE
     return Outcome(
         n=len(examples),
@@ -142,7 +156,7 @@ def compare_arms(
         interval=interval,
         verdict=verdict,
         pairs=pairs,
-        zero_would_pass=zero_would_pass,
+        blindness=blindness,
         latency_p50=_latency(request, answers, quantile=0.5),
         latency_p95=_latency(request, answers, quantile=0.95),
     )
@@ -153,12 +167,59 @@ def _pairs(differences: Sequence[float]) -> Pairs:
     return Pairs(n=len(differences), gained=differences.count(1.0), lost=differences.count(-1.0))
 
 
-def _interval(request: Request, differences: Sequence[float]) -> Interval:
-    """The confidence interval for the mean of the examples' differences."""
+def _interval(request: Request, differences: Sequence[float], *, goal: Goal | None = None) -> Interval:
+    """The confidence interval for the mean of the examples' differences.
+
+    Its lower end is exact for the question of `goal`: a candidate at the threshold is above it at most one time in
+    1 / alpha. Without `goal` it is that of the request.
+    """
     alpha = float(request.alpha)
     if request.repetitions == 1:
-        return tango.interval(_pairs(differences), alpha=alpha)
+        margin = margin_of(request) if (goal or request.goal) is Goal.NON_INFERIOR else 0.0
+        bound = exact_bound(len(differences), margin=margin, alpha=alpha)
+        return tango.interval(_pairs(differences), alpha=alpha, low_bound=bound)
     return paired_mean.interval(differences, alpha=alpha)
+
+
+def margin_of(request: Request) -> float:
+    """The margin as a fraction."""
+    return float(request.margin_points) / 100
+
+
+def min_baseline_points(request: Request) -> Decimal:
+    """The least that the baseline must solve: as asked for, otherwise twice the margin and at most half."""
+    asked = request.min_baseline_points
+    return asked if asked is not None else min(2 * request.margin_points, _HALF)
+
+
+def _blindness(
+    request: Request, success: Mapping[ArmName, Sequence[float]], differences: Sequence[float]
+) -> Blindness | None:
+    """Why these examples do not show whether the candidate works; None where they do.
+
+    A model that solves none of what the two models solve must be refused by these examples. The baseline must solve
+    enough that the margin is a small part of it, unless the candidate is better, which needs no margin.
+    """
+    if request.goal is Goal.SUPERIOR:
+        return None
+    n, margin = len(differences), margin_of(request)
+    solved = sum(max(both) for both in zip(*success.values(), strict=True))
+    needed = needed_solved(n, margin=margin, alpha=float(request.alpha))
+    if needed is None or solved < needed:
+        return Blindness(solved=solved, needed=needed)
+    least = min_baseline_points(request)
+    better = _interval(request, differences, goal=Goal.SUPERIOR)
+    is_better = evaluate(better, goal=Goal.SUPERIOR, margin=margin) is Verdict.PASS
+    if not is_better and fmean(success["baseline"]) * 100 < float(least):
+        return Blindness(solved=solved, needed=needed, baseline_points=least)
+    return None
+
+
+def needed_solved(n: int, *, margin: float, alpha: float) -> int | None:
+    """The fewest of `n` examples whose loss proves a model worse than `margin`, a fraction; None if all are too few."""
+    quantile = NormalDist().inv_cdf(1 - alpha)
+    refused = (k for k in range(n + 1) if tango.score(Pairs(n=n, gained=0, lost=k), -margin) < -quantile)
+    return next(refused, None)
 
 
 def _arm(

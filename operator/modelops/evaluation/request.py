@@ -67,11 +67,12 @@ class HubRevision(_Part):
 class Request(_Part):
     """One evaluation.
 
-    `rollout` is the Rollout's uid. `margin_points` is in percentage points. `train_digests` are digests of the inputs
-    that the candidate was trained on, where the operator knows them. `training_dataset` is the dataset of the
-    candidate's own training, `earlier_datasets` are those of the models that it was trained from, and `base` is the
-    model before them, which may have been trained by ModelOps, too. `record_seconds`: how long recording in LangSmith
-    is retried; the verdict does not need it.
+    `rollout` is the Rollout's uid. `margin_points` and `min_baseline_points` are in percentage points; without the
+    second it follows from the margin. `train_digests` are digests of the inputs that the candidate was trained on,
+    where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
+    `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which
+    may have been trained by ModelOps, too. `record_seconds`: how long recording in LangSmith is retried; the verdict
+    does not need it.
     """
 
     v: Literal[1]
@@ -83,6 +84,7 @@ class Request(_Part):
     prompt: PromptContract
     scorer: ScorerRule
     margin_points: Annotated[Decimal, Field(ge=0, le=100)]
+    min_baseline_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     goal: Goal
     alpha: Annotated[Decimal, Field(gt=0, lt=Decimal("0.5"))] = Decimal("0.05")
     repetitions: Annotated[int, Field(ge=1, le=50)] = 1

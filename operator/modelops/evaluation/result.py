@@ -10,9 +10,10 @@ from modelops.api.v1alpha1.rollout import Goal, ScorerType
 from modelops.domain.gates.tango import mcnemar_p
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.latency import Ratio
-from modelops.evaluation.outcome import ArmOutcome, Outcome
+from modelops.evaluation.outcome import ArmOutcome, Outcome, margin_of
+from modelops.evaluation.power import examples_needed
 from modelops.evaluation.request import ARMS, Request
-from modelops.grammar import counted
+from modelops.grammar import counted, verb
 
 
 def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def explain(request: Request, outcome: Outcome) -> str:
         f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
         f"{points(outcome.interval.high)}; scorer {request.scorer.type.value}, threshold {threshold_of(request)}). "
-        f"{_failed_calls(request, outcome)}{_blindness(request, outcome) or _conclusion(request, outcome.verdict)}"
+        f"{_failed_calls(request, outcome)}{_blindness(request, outcome) or _conclusion(request, outcome)}"
     )
 
 
@@ -73,21 +74,31 @@ def points(fraction: float) -> str:
 
 def _blindness(request: Request, outcome: Outcome) -> str:
     """Why the examples show nothing about the candidate, and what to change; empty where they can."""
-    if outcome.verdict is not Verdict.INCONCLUSIVE:
+    blindness = outcome.blindness
+    if outcome.verdict is not Verdict.INCONCLUSIVE or blindness is None:
         return ""
+    margin = f"{request.margin_points.normalize():f}"
     if not any(outcome.arms[arm].success for arm in ARMS):
         found = "Neither model succeeds on any example, so the examples cannot tell a working model from a broken one"
-    elif not outcome.arms["candidate"].success:
-        found = (
-            "The candidate succeeds on no example, and the baseline so rarely that this is within the margin"
+    elif blindness.baseline_points is not None:
+        least, fitting = blindness.baseline_points, outcome.arms["baseline"].success * 50
+        smaller = f"A margin of at most {fitting:.1f} points would fit. " if fitting >= 1 else ""
+        return (
+            f"The baseline succeeds on less than {least.normalize():f} % (spec.evaluation.minBaselinePoints, by "
+            f"default twice the margin), so a loss of {margin} points would be a large part of what it can do, and "
+            f"this does not show that the candidate is better. {smaller}Examples that the baseline can solve show more."
         )
-    elif outcome.zero_would_pass:
-        found = (
-            "The baseline succeeds so rarely that a model without any success would pass as well, so only a candidate "
-            "that is better passes, and this does not show that the candidate is better"
+    elif blindness.needed is None:
+        return (
+            f"With {counted(outcome.n, 'example')} and a margin of {margin} points even a model that solves none of "
+            "them would not be refused: more examples are needed."
         )
     else:
-        return ""
+        solved = int(blindness.solved)
+        found = (
+            f"Only {counted(solved, 'example', of=outcome.n)} {verb(solved, 'is', 'are')} solved by either model, so a "
+            f"model that solves none of them would be within the margin of {margin} points; it takes {blindness.needed}"
+        )
     threshold = threshold_of(request)
     advice = {
         ScorerType.EXACT: (
@@ -103,7 +114,8 @@ def _blindness(request: Request, outcome: Outcome) -> str:
     return f"{found}. Read some answers; {advice}."
 
 
-def _conclusion(request: Request, verdict: Verdict) -> str:
+def _conclusion(request: Request, outcome: Outcome) -> str:
+    verdict = outcome.verdict
     margin = f"{request.margin_points.normalize():f}"
     if request.goal is Goal.SUPERIOR:
         return {
@@ -116,9 +128,27 @@ def _conclusion(request: Request, verdict: Verdict) -> str:
         Verdict.FAIL: f"The candidate is worse by more than {margin} points.",
         Verdict.INCONCLUSIVE: (
             f"That leaves open whether the candidate is worse by more than {margin} points; more examples "
-            "or a wider margin would decide."
+            f"or a wider margin would decide.{_examples_needed(request, outcome)}"
         ),
     }[verdict]
+
+
+def _examples_needed(request: Request, outcome: Outcome) -> str:
+    """How many examples it takes where the two models disagree as often as here; empty where that is not known."""
+    pairs = outcome.pairs
+    if pairs is None:
+        return ""
+    needed = examples_needed(
+        disagree=max(0.05, (pairs.gained + pairs.lost) / pairs.n),
+        margin=margin_of(request),
+        alpha=float(request.alpha),
+    )
+    if needed is None or needed <= pairs.n:
+        return ""
+    return (
+        f" The models disagree on {counted(pairs.gained + pairs.lost, 'example')}: at that rate about "
+        f"{round(needed, -1)} examples let a candidate that is as good as the baseline pass nine times in ten."
+    )
 
 
 def _arm(arm: ArmOutcome) -> Mapping[str, Any]:

@@ -118,6 +118,12 @@ class Evaluation(ApiModel):
         "the stable model's. The whole confidence interval of the difference must be above minus this "
         "margin.",
     )
+    min_baseline_points: Points | None = Field(
+        default=None,
+        description="Lowest success rate of the stable model, in percentage points, at which a candidate that is not "
+        "better can pass. Below it the margin would be a large part of what the stable model can do, and the "
+        "evaluation is inconclusive. If it is empty, it is twice marginPoints, and at most 50.",
+    )
     goal: Goal = Field(
         default=Goal.NON_INFERIOR,
         description="nonInferior requires a candidate that is not worse than the margin allows. superior "

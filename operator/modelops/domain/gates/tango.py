@@ -41,11 +41,14 @@ class Interval:
     high: float
 
 
-def interval(pairs: Pairs, *, alpha: float) -> Interval:
-    """The interval whose ends are one-sided bounds at `alpha`, so 0.05 gives a two-sided interval of 90 %."""
+def interval(pairs: Pairs, *, alpha: float, low_bound: float | None = None) -> Interval:
+    """The interval whose ends are one-sided bounds at `alpha`, so 0.05 gives a two-sided interval of 90 %.
+
+    `low_bound`: the bound on the statistic for the lower end, where it is not the normal quantile.
+    """
     quantile = NormalDist().inv_cdf(1 - alpha)
     return Interval(
-        low=_crossing(pairs, quantile, outside=-1.0),
+        low=_crossing(pairs, quantile if low_bound is None else low_bound, outside=-1.0),
         high=_crossing(pairs, -quantile, outside=1.0),
     )
 

@@ -188,6 +188,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "prompt": prompt.wire(),
         "scorer": {"type": spec.scorer.type.value, "threshold": spec.scorer.threshold},
         "margin_points": spec.margin_points,
+        "min_baseline_points": spec.min_baseline_points,
         "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",
         "alpha": "0.05",
         "repetitions": 1,
