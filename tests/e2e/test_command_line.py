@@ -15,7 +15,7 @@ from tests.unit.docs.pages import ROOT, blocks
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
 PAGE = ROOT / "docs" / "guides" / "command-line.md"
-FEW_EXAMPLES = ("--threshold 0.35 --margin 5", "--threshold 0 --margin 60 --max-examples 12")
+FEW_EXAMPLES = ("--threshold 0.35 --margin 5", "--threshold 0 --margin 45 --max-examples 12")
 """With 12 examples only a margin this wide is passed."""
 
 

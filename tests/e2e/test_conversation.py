@@ -25,7 +25,7 @@ from modelops.infra_agent.hosting import NO_MESSAGE, read_memory, take_turn, wai
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
 # Every answer with a text succeeds: with rare successes, such a wide margin would let only a better candidate pass.
-TEAM = TeamSettings(scorer="tokenF1", threshold="0", margin_points="60", max_examples=12)
+TEAM = TeamSettings(scorer="tokenF1", threshold="0", margin_points="45", max_examples=12)
 THREAD = "a-person"
 PAGE = ROOT / "docs" / "guides" / "conversation.md"
 

@@ -129,7 +129,7 @@ def rollout(run: RunIdentity, choices: Choices, plan: Plan) -> Manifest:
             "maxUSD": str(plan.endpoint),
             "evaluation": {
                 "scorer": {"type": "tokenF1", "threshold": "0"},
-                "marginPoints": "60",
+                "marginPoints": "45",
                 "concurrency": 2,
             },
             "strategy": {
