@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
-from tests.unit.infra_agent.understood import AGENTS
+from tests.unit.infra_agent.understood import AGENTS, FILES, Result, results
 
 from modelops.infra_agent.understanding import Intent, ModelAnswer, prompt_for_a_model, settle, understand
+from modelops.infra_agent.understanding.reading import read
 
 UNSURE = "could docs maybe profit from ls://docs/pairs somehow"
 
@@ -60,3 +61,26 @@ def test_a_message_cannot_end_its_place_in_the_prompt() -> None:
 
 def test_the_prompt_names_the_agents() -> None:
     assert '"code_review"' in prompt_for_a_model("x", agents=AGENTS)
+
+
+UNSURE_CASES = [one for file in FILES for one in results(file) if not one.got.certain][::3]
+
+
+@pytest.mark.parametrize("unsure", UNSURE_CASES, ids=lambda one: f"{one.case.file}-{one.case.number}")
+def test_the_worst_model_confirms_nothing_and_names_no_other_agent(unsure: Result) -> None:
+    """Whatever it answers: no confirmation, no act of what a safety rule has stopped, no agent that nobody named."""
+    case, found = unsure.case, unsure.got
+    named = {agent for agent in ("feature_dev", "code_review", "cicd", "docs") if _is_named(agent, unsure)}
+    for intent in (Intent.APPROVE, Intent.TRAIN, Intent.DEPLOY, Intent.ROLLBACK, Intent.COLLECT):
+        for agent in ("docs", "cicd", "sales"):
+            answer = ModelAnswer(intent=intent, agent=agent)
+            settled = settle(found, answer, message=case.message, context=case.context, agents=AGENTS)
+            assert settled.intent is not Intent.APPROVE
+            if settled.by_model and settled.intent.changes_something:
+                assert found.may_act
+                assert settled.agent in named
+
+
+def _is_named(agent: str, unsure: Result) -> bool:
+    said = read(" ; ".join((*unsure.case.context, unsure.case.message)), AGENTS)
+    return any(one.agent == agent for one in said.named)
