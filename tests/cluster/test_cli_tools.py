@@ -248,7 +248,9 @@ def test_a_run_is_followed_until_it_ends_and_stopped(terminal: Terminal) -> None
     )
     assert "cancelled by spec.cancel" in terminal.modelops("explain", RUN).stdout
     assert "has ended already, as Cancelled" in terminal.modelops("cancel", RUN).stdout
-    assert terminal.modelops("watch", RUN, expect=1).stdout.rstrip().endswith("Cancelled")
+    assert terminal.modelops("watch", RUN, expect=1).stdout.endswith(
+        ": Cancelled: cancelled by spec.cancel\n"
+    )
 
 
 def test_a_watch_ends_where_its_object_is_deleted(terminal: Terminal, kubectl: Kubectl) -> None:

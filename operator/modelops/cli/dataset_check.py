@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.trainingrun import DatasetSelection, TrainingRun
+from modelops.cli import output
 from modelops.cli.langsmith_endpoint import DEFAULT_ENDPOINT
 
 
@@ -59,11 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({**outcome, "report": report.document()}, indent=2))
     else:
-        print(report.text())
-        print(
-            f"\nRefused: {refusal.reason}: {refusal}"
-            if refusal
-            else "\nThe dataset can be used for training."
+        for line in report.text().splitlines():
+            print(output.wrapped(line, indent=2) if line.startswith("- ") else line)
+        print()
+        output.say(
+            f"Refused: {refusal.reason}: {refusal}" if refusal else "The dataset can be used for training."
         )
     return 0 if refusal is None else 1
 

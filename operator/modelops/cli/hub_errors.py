@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
-from modelops.cli import session
+from modelops.cli import output, session
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
@@ -29,14 +28,11 @@ async def _run(command: str, client: AsyncClient, arguments: argparse.Namespace,
     try:
         return await work(client, arguments)
     except CommandError as error:
-        print(f"modelops {command}: {error}", file=sys.stderr)
+        output.complain(command, error)
         return 1
     except (ClientError, HubNotConfiguredError, NotLoopbackError, Unavailable, Uncertain) as error:
-        print(f"modelops {command}: {error}", file=sys.stderr)
+        output.complain(command, error)
         return 2
     except Refused as error:
-        print(
-            f"modelops {command}: {error} This command takes its token from {TOKEN_VARIABLES[0]}.",
-            file=sys.stderr,
-        )
+        output.complain(command, f"{error} This command takes its token from {TOKEN_VARIABLES[0]}.")
         return 2

@@ -99,6 +99,11 @@ def say(message: str) -> None:
     print(wrapped(message, indent=0))
 
 
+def complain(command: str, message: object) -> None:
+    """Print on stderr why a command does not do what it was asked."""
+    print(wrapped(f"modelops {command}: {message}", indent=0, stream=sys.stderr), file=sys.stderr)
+
+
 def wrapped(text: str, *, indent: int, stream: TextIO | None = None) -> str:
     """The text in lines that the terminal has room for, the further ones indented; elsewhere as it is.
 

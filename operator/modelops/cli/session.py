@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+
+from modelops.cli import output
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
@@ -51,7 +52,7 @@ def run_with_client(command: str, arguments: argparse.Namespace, work: Work, *, 
     try:
         return asyncio.run(_run(command, arguments, work))
     except ImportError as error:
-        print(f"modelops {command}: {error}; pip install 'modelops[{extras}]'", file=sys.stderr)
+        output.complain(command, f"{error}; pip install 'modelops[{extras}]'")
         return 2
 
 
@@ -72,7 +73,7 @@ async def _run(command: str, arguments: argparse.Namespace, work: Work) -> int:
 
     as_user = arguments.as_user
     if arguments.as_groups and not as_user:
-        print(f"modelops {command}: --as-group needs --as, the user who is in that group", file=sys.stderr)
+        output.complain(command, "--as-group needs --as, the user who is in that group")
         return 2
     access = Access(
         kubeconfig=arguments.kubeconfig,
@@ -84,12 +85,12 @@ async def _run(command: str, arguments: argparse.Namespace, work: Work) -> int:
         async with AsyncClient(access) as client:
             return await work(client, arguments)
     except (AccessError, NotServed, Unavailable, Uncertain) as error:
-        print(f"modelops {command}: {error}", file=sys.stderr)
+        output.complain(command, error)
         return 2
     except WaitTimeout as error:
         says = f"it says: {what_happens(error.last)}; " if error.last is not None else ""
-        print(f"modelops {command}: {error}; {says}it goes on without this command", file=sys.stderr)
+        output.complain(command, f"{error}; {says}it goes on without this command")
         return 1
     except (ClientError, ToolRefused) as error:
-        print(f"modelops {command}: {error}", file=sys.stderr)
+        output.complain(command, error)
         return 1
