@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import re
 import sys
@@ -77,6 +76,8 @@ def register(verbs: Any) -> None:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Exit status 0: listed; 1: there is no such dataset or agent; 2: LangSmith or the cluster is not available."""
+    import asyncio
+
     try:
         from modelops.cli.langsmith_catalog import catalogs_of_caller
     except ImportError as error:

@@ -147,7 +147,8 @@ def _examples_needed(request: Request, outcome: Outcome) -> str:
         return ""
     return (
         f" The models disagree on {counted(pairs.gained + pairs.lost, 'example')}: at that rate about "
-        f"{round(needed, -1)} examples let a candidate that is as good as the baseline pass nine times in ten."
+        f"{counted(round(needed, -1), 'example')} let a candidate that is as good as the baseline pass nine times in "
+        "ten."
     )
 
 
