@@ -23,7 +23,7 @@ from modelops.tools.history import list_models
 from modelops.tools.spending import spending
 
 STARTS, CALLS, CHANGES, VERSIONS = 15, 60, 30, 1000
-STARTS_RATIO, ARGUMENT_RATIO, OVERHEAD_SECONDS, WATCH_SECONDS, LIST_SECONDS = 1.0, 3.0, 0.030, 0.300, 0.300
+STARTS_RATIO, ARGUMENT_RATIO, OVERHEAD_SECONDS, WATCH_SECONDS, LIST_SECONDS = 1.0, 2.0, 0.030, 0.300, 0.300
 
 
 async def measure(env: Environment) -> list[Row]:

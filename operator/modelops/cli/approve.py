@@ -27,6 +27,7 @@ def register(subparsers: Any) -> None:
         parser, "name", "training_runs", help="name of the TrainingRun, such as docs-2025-12-09"
     )
     session.add_arguments(parser)
+    output.add_arguments(parser)
     parser.add_argument("--yes", action="store_true", help="approve without asking for confirmation")
     parser.set_defaults(run=run)
 
@@ -41,18 +42,24 @@ async def _approve(client: AsyncClient, arguments: argparse.Namespace) -> int:
     from modelops.tools.waiting import follow
 
     offer = await approval.read_offer(client, arguments.name)
-    output.print_fields(dict(approval.describe_offer(offer)))
+    for_people = arguments.output == "table"
+    described = dict(approval.describe_offer(offer))
+    if for_people:
+        output.print_fields(described)
+    else:  # It belongs to the question.
+        print("\n".join(f"{name:<14}{value}" for name, value in described.items()), file=sys.stderr)
     given = offer.spec.approval
-    if given is not None and given.digest == offer.status.approval_digest:
-        print(f"\nalready approved by {given.approved_by}")
-        return 0
-    user = (await client.whoami()).name
-    await approval.refuse_self_approval(client, offer, user)
-    sys.stdout.flush()
-    if not output.confirm(f"\nApprove as {user}?", yes=arguments.yes):
-        print("not approved", file=sys.stderr)
-        return 1
+    if given is None or given.digest != offer.status.approval_digest:
+        user = (await client.whoami()).name
+        await approval.refuse_self_approval(client, offer, user)
+        sys.stdout.flush()
+        if not output.confirm(f"\nApprove as {user}?", yes=arguments.yes):
+            print("not approved", file=sys.stderr)
+            return 1
     change = await approval.approve(client, offer)
-    print()
-    output.say(f"{change.message}; follow it with: {follow(offer)}")
+    names = [(change.kind, change.name)]
+    follows = f"; follow it with: {follow(offer)}" if change.done else ""
+    output.show(
+        change, arguments.output, names=names, table=lambda: output.say(f"\n{change.message}{follows}")
+    )
     return 0
