@@ -118,6 +118,7 @@ def test_the_messages_of_the_api_server_are_those_for_people(cluster: LocalClust
         ["spend"],
         ["doctor"],
         ["explain", "docs"],
+        ["rollback", "docs"],
         ["train", "docs", "--dataset", "ls://x", "--max-usd", "5", "--dry-run=server"],
         ["evaluate", "docs", f"org/model@{'c' * 40}", "--dry-run=server"],
         ["deploy", "docs", f"org/model@{'c' * 40}", "--dry-run=server"],

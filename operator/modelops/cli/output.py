@@ -162,11 +162,11 @@ def ask(question: str) -> str:
     """The line that is typed after a question on the terminal; empty without a terminal or an answer."""
     import signal
 
-    sys.stderr.write(question)
-    sys.stderr.flush()
     # asyncio takes the first Ctrl-C for itself, and acts on it only after the line is typed.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        sys.stderr.write(question)
+        sys.stderr.flush()
         return input().strip()
     except (EOFError, RuntimeError, OSError, UnicodeDecodeError):
         sys.stderr.write("\n")

@@ -26,6 +26,7 @@ def register(subparsers: Any) -> None:
     )
     session.add_named(parser, "agent_model", "agent_models", help="name of the AgentModel, such as docs")
     session.add_arguments(parser)
+    output.add_arguments(parser)
     parser.add_argument(
         "--to",
         metavar="VERSION",
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _go_back(client: AsyncClient, arguments: argparse.Namespace) -> int:
     from modelops.tools.direct_rollback import go_back_directly
+    from modelops.tools.results import RollbackResult
     from modelops.tools.rollback import go_back
 
     if arguments.direct:
@@ -70,7 +72,12 @@ async def _go_back(client: AsyncClient, arguments: argparse.Namespace) -> int:
             max_usd=arguments.max_usd,
             created_by="modelops-cli",
         )
-    output.say(said)
+    output.show(
+        RollbackResult(agent_name=arguments.agent_model, message=said),
+        arguments.output,
+        names=[("AgentModel", arguments.agent_model)],
+        table=lambda: output.say(said),
+    )
     return 0
 
 

@@ -201,6 +201,13 @@ class Explanation(Result):
     next_steps: tuple[str, ...] = Field(description="Commands that may help now.")
 
 
+class RollbackResult(Result):
+    """How an agent goes back to an earlier model, or why there is nothing to do."""
+
+    agent_name: str
+    message: str
+
+
 class Change(Result):
     """A change of an object that was asked for."""
 
