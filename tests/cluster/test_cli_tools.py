@@ -154,6 +154,31 @@ def test_a_mistake_is_answered_with_what_to_do_and_creates_nothing(
     assert terminal.names("rollouts") + terminal.names("trainingruns") == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("NoBaseModel", "name one as organisation/name"),
+        ("NoPromptContract", "no estimate: write spec.prompt"),
+        ("JobsDisabled", "no estimate: write spec.prompt"),
+    ],
+)
+def test_an_estimate_that_only_another_setting_can_end_is_not_waited_for(
+    terminal: Terminal, reason: str, says: str
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(terminal.modelops, "train", "docs", "--dataset", "ls://d", "--estimate", expect=1)
+        deadline = deadline_after(30)
+        while not (names := terminal.names("trainingruns")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        said = {"reason": reason, "message": "write spec.prompt", "lastTransitionTime": "2025-12-09T22:00:00Z"}
+        conditions = [{"type": "Ready", "status": "False", **said}]
+        (name,) = names
+        terminal.status("trainingruns", name, {"phase": "Pending", "reason": reason, "conditions": conditions})
+        answer = asked.result(timeout=patient(60))
+    assert says in answer.stderr, answer.stderr
+
+
 def test_an_evaluation_is_confirmed_created_once_and_then_shown(terminal: Terminal) -> None:
     declined = terminal.modelops("evaluate", "docs", types="n\n", expect=1)
     assert "Evaluate v1.1.0-rc.2 of docs on held-out examples for at most $10?" in declined.stderr

@@ -19,6 +19,7 @@ from modelops.demo.processes import DemoProcess, EnvironmentFailedError, wait_un
 from modelops.free_port import free_port
 from modelops.localcluster import LocalCluster
 from modelops.sandbox.client import SandboxInfo
+from modelops.sandbox.hub.seeds import BASE_MODEL
 
 NAMESPACE = "code-chef"
 OPERATOR_NAMESPACE = "modelops-system"
@@ -58,6 +59,7 @@ class DemoEnvironment:
             "MODELOPS_NAMESPACE": OPERATOR_NAMESPACE,
             "MODELOPS_WATCH_NAMESPACES": NAMESPACE,
             "MODELOPS_HUB_ORG": HUB_ORG,
+            "MODELOPS_DEFAULT_BASE_MODEL": BASE_MODEL,
             "MODELOPS_STATE_DIR": str(self.folder.operator),
             "MODELOPS_METRICS_PORT": str(self.ports[0]),
             "MODELOPS_REPORT_PORT": str(self.ports[1]),

@@ -16,12 +16,13 @@ from modelops.tools.errors import QuoteRefused, ToolRefused
 from modelops.tools.names import create_once, differences
 from modelops.tools.results import TrainingQuote
 from modelops.tools.training_request import TrainingRequest, training_spec
-from modelops.tools.waiting import ended
 
 QUOTE_VALID: Final = timedelta(hours=1)
 """Time after which a quote is made again: prices and data may have changed."""
 ALLOWANCE: Final = Decimal("1.05")
 """Factor of a quoted high end that a training may cost: it splits the data anew, so its own estimate differs a bit."""
+WAITS_FOR_SETTINGS: Final = frozenset({"NoBaseModel", "NoPromptContract", "JobsDisabled"})
+"""Reasons of a run that goes on only when somebody changes a setting: to wait for its end is in vain."""
 
 
 async def estimate_training(
@@ -35,7 +36,7 @@ async def estimate_training(
     """What the training would cost, by a TrainingRun that only estimates. It spends nothing.
 
     Raises:
-        ToolRefused: the estimate failed, or would not be paid for; the message is the operator's.
+        ToolRefused: the estimate failed, would not be paid for, or waits for a setting that somebody must change.
         WaitTimeout: it takes longer than `wait_seconds`; call it again, it goes on meanwhile.
     """
     agent, spec = await _estimate_spec(client, request)
@@ -51,7 +52,14 @@ async def estimate_training(
         created_by=created_by,
         reusable=_is_usable_quote,
     )
-    run = await ended(client.training_runs, run, wait_seconds=wait_seconds, seen=seen)
+    run = await client.training_runs.wait(
+        run.metadata.name, _has_an_answer, what="its end", timeout=wait_seconds, seen=seen
+    )
+    if run.status.reason == "NoBaseModel":
+        raise ToolRefused(
+            "no estimate: the installation has no default base model: name one as organisation/name, or set "
+            "MODELOPS_DEFAULT_BASE_MODEL in the operator's environment"
+        )
     if not has_succeeded(run):
         raise ToolRefused(f"no estimate: {what_happens(run)}")
     langsmith = agent.spec.langsmith
@@ -136,6 +144,10 @@ async def _estimate_spec(client: AsyncClient, request: TrainingRequest) -> tuple
     agent, spec = await training_spec(client, request)
     limit = usd(request.max_usd or agent.spec.budget.monthly_usd)
     return agent, {**spec, "estimateOnly": True, "maxUSD": limit}
+
+
+def _has_an_answer(run: TrainingRun) -> bool:
+    return has_finished(run) or run.status.reason in WAITS_FOR_SETTINGS
 
 
 def _is_usable_quote(run: TrainingRun) -> bool:
