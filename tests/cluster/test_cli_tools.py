@@ -171,10 +171,16 @@ def test_an_estimate_that_only_another_setting_can_end_is_not_waited_for(
         while not (names := terminal.names("trainingruns")):
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        said = {"reason": reason, "message": "write spec.prompt", "lastTransitionTime": "2025-12-09T22:00:00Z"}
+        said = {
+            "reason": reason,
+            "message": "write spec.prompt",
+            "lastTransitionTime": "2025-12-09T22:00:00Z",
+        }
         conditions = [{"type": "Ready", "status": "False", **said}]
         (name,) = names
-        terminal.status("trainingruns", name, {"phase": "Pending", "reason": reason, "conditions": conditions})
+        terminal.status(
+            "trainingruns", name, {"phase": "Pending", "reason": reason, "conditions": conditions}
+        )
         answer = asked.result(timeout=patient(60))
     assert says in answer.stderr, answer.stderr
 

@@ -38,7 +38,11 @@ async def answer(hands: Hands, heard: Heard, team: TeamSettings) -> tuple[str, t
         case "approve":
             return "There is no plan that waits for a confirmation. Nothing was done.", ()
         case _:
-            return NOTHING, ()
+            agents = await hands.agents()
+            known = (
+                f" The agents that I know: {', '.join(agents)}." if agents else " There are no agents yet."
+            )
+            return NOTHING + known, ()
 
 
 async def _how_it_goes(hands: Hands, heard: Heard, team: TeamSettings) -> tuple[str, tuple[Followed, ...]]:

@@ -185,3 +185,7 @@ async def test_an_expired_first_plan_takes_the_second_request_with_it() -> None:
     assert chat.question is None
     await chat.say("approve")
     assert chat.hands.created == {}
+
+
+async def test_what_is_not_understood_is_answered_with_the_agents_there_are() -> None:
+    assert "The agents that I know: docs" in await Chat(FakeHands()).say("none")

@@ -62,6 +62,7 @@ _FORMS = re.compile(
         | \b[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*-(?:\d{{4}}-\d\d-\d\d|v\d+-\d+)\b)
     | (?P<version>\bv\.?\s?\d+(?:\.\d+)*(?:-rc\.?\d+)?\b)
     | (?P<model>\b[a-z][\w.-]*/(?=[\w.-]*\d)[\w.-]*\w
+        | (?<=\bbase[ ]model[ ])(?!and/or\b)[a-z][\w.-]*/[\w.-]*\w
         | \b(?:{_FAMILIES})(?=[\w.-]*\d)[\w.]*(?:-[\w.]+)*\b | \b[a-z][\w.]*(?:-[\w.]+)*-\d+(?:\.\d+)?b(?:-\w+)*\b
         | \b\d+(?:\.\d+)?b\b)
     | (?P<number>\b\d[\d,.]*k?\b)
