@@ -71,7 +71,11 @@ def test_a_plan_above_the_cap_is_refused_with_a_cap_that_is_enough(
 def make_live_smoke(*variables: str, **environment: str) -> str:
     """What `make live-smoke` would run."""
     command = ["make", "-n", "-o", "setup", "live-smoke", *variables]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    mine = {name for name in os.environ if name.startswith("MAKE")} | {
+        "ARGS",
+        "MAX_USD",
+    }  # `make test ARGS=…` has some.
+    inherited = {name: value for name, value in os.environ.items() if name not in mine}
     done = subprocess.run(
         command, cwd=ROOT, env={**inherited, **environment}, capture_output=True, text=True, check=True
     )
