@@ -387,7 +387,7 @@ def test_doctor_names_what_is_wrong_and_what_mends_it(terminal: Terminal, kubect
         f"✘ operator: no operator leads in namespace {place}",
         "✘ agent docs: Ready (Trying): because",
         f"kubectl label configmap agents -n {place} {GROUP}/managed=true",
-        "no process of the agent reports",
+        "no process of the agent had reported",
         "3 problems",
     ):
         assert part in ill, ill

@@ -96,7 +96,11 @@ def run_list(arguments: argparse.Namespace) -> int:
         if arguments.agent is not None:
             return session.run_with_client("dataset list", arguments, list_for)
         if catalogs.own_key is None:
-            print("modelops dataset list: LANGSMITH_API_KEY is not set", file=sys.stderr)
+            print(
+                "modelops dataset list: LANGSMITH_API_KEY is not set: export it, or name an agent, whose key is then "
+                "used if you may read its Secret, as in `modelops dataset list docs`",
+                file=sys.stderr,
+            )
             return 2
         return _show(
             asyncio.run(list_datasets(catalogs.opened(catalogs.own_key), **wanted)), arguments.output

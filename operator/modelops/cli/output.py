@@ -130,10 +130,14 @@ def styled(text: str, code: str) -> str:
     return text if plain else f"\x1b[{code}m{text}\x1b[0m"
 
 
-def money(amount: float | None) -> str:
-    """`$4.50`, below a cent `$0.0067`, or a dash where there is none."""
+def money(amount: float | None, *, up: bool = False) -> str:
+    """`$4.50`, below a cent `$0.0067`, or a dash where there is none. `up`: a limit, which is never shown as less."""
     if amount is None:
         return "-"
+    if up and amount >= 0.01:
+        import math
+
+        amount = math.ceil(round(amount * 100, 6)) / 100
     if 0 < amount < 0.01:
         return f"${amount:.4f}".rstrip("0")
     return f"${amount:,.2f}"

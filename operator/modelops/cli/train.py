@@ -86,7 +86,7 @@ async def _train(client: AsyncClient, arguments: argparse.Namespace) -> int:
             return 0
         quote_id = quote.quote_id
         if not output.confirm(
-            f"Start this training for at most {output.money(quote.max_usd)}?", yes=arguments.yes
+            f"Start this training for at most {output.money(quote.max_usd, up=True)}?", yes=arguments.yes
         ):
             print("not started", file=sys.stderr)
             return 1
@@ -152,8 +152,7 @@ def _show_quote(quote: TrainingQuote, form: str) -> None:
                 "dataset": quote.dataset_id,
                 "examples": quote.examples,
                 "hardware": quote.flavor,
-                "cost": f"{output.money(quote.low_usd)} to {output.money(quote.high_usd)}, at most "
-                f"{output.money(quote.max_usd)} with further attempts",
+                "cost": f"{output.money(quote.low_usd)} to {output.money(quote.high_usd, up=True)}, {_limit(quote)}",
                 "time": f"{quote.low_minutes} to {quote.high_minutes} minutes",
                 "quote": f"{quote.quote_id}, until {quote.valid_until:%H:%M} UTC",
                 "says": quote.message,
@@ -161,6 +160,13 @@ def _show_quote(quote: TrainingQuote, form: str) -> None:
         )
 
     output.show(quote, form, names=[("TrainingRun", quote.quote_id)], table=table)
+
+
+def _limit(quote: TrainingQuote) -> str:
+    limit = output.money(quote.max_usd, up=True)
+    if quote.max_usd < quote.high_usd:
+        return f"which is more than the {limit} that it may cost: it would not start"
+    return f"at most {limit} with further attempts"
 
 
 def _print_end(ended: JobProgress, namespace: str | None) -> None:

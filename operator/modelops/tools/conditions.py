@@ -30,6 +30,8 @@ def what_happens(value: Any) -> str:
             and (kind != "Stalled" or found.status is ConditionStatus.TRUE)
         ):
             return found.message
+    if not value.status.conditions and not value.status.reason:
+        return "waits for the operator; if that lasts, `modelops doctor` says why"
     return str(value.status.reason or value.status.phase)
 
 

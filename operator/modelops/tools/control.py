@@ -35,7 +35,8 @@ async def cancel_training(client: AsyncClient, name: str) -> Change:
     """Stop a TrainingRun and its job for good; what it cost until then stays billed. Raises NotFound."""
     run = await find_object(client, name, kind="TrainingRun")
     assert isinstance(run, TrainingRun)
-    return await _set(client, run, "cancel", True, done="is being cancelled, with its job")
+    done = "is being cancelled, with its job" if run.status.job else "is being cancelled"
+    return await _set(client, run, "cancel", True, done=done)
 
 
 async def suspend_training(client: AsyncClient, name: str, *, suspend: bool) -> Change:

@@ -194,8 +194,10 @@ async def _agent(client: AsyncClient, agent: AgentModel) -> AsyncGenerator[Check
         yield Check(
             subject=subject,
             state=State.WARNING,
-            message="no process of the agent reports: a rollout cannot watch its canary",
-            remedy="use the router in the agent, and give it MODELOPS_REPORT_URL: docs/guides/agents.md",
+            message="no process of the agent had reported when its status was written last: without reports a rollout "
+            "cannot watch its canary",
+            remedy="use the router in the agent, and give it MODELOPS_REPORT_URL: docs/guides/agents.md; the next "
+            "rollout counts the processes again",
         )
     if not problems:
         stable = agent.status.stable

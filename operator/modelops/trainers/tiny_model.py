@@ -30,7 +30,13 @@ COMMON = 0.25
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _DEFINITION = re.compile(r"^\s*(?:async\s+)?(?:def|class)\s+(\w+)\s*(?=[(:])(\([^\n]*)?", re.MULTILINE)
-_TOKENS = re.compile(r"\w+")
+_WITHOUT_SPACES = (
+    r"\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff"
+    r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_TOKENS = re.compile(
+    rf"[{_WITHOUT_SPACES}]|[^\W{_WITHOUT_SPACES}]+"
+)  # As the gate's: modelops.domain.gates.scoring.
 
 Message = Mapping[str, Any]
 Features = dict[str, dict[str, float]]

@@ -82,6 +82,14 @@ def test_amounts_have_cents_or_what_is_left_of_them(amount: float | None, shown:
     assert output.money(amount) == shown
 
 
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [(0.053336, "$0.06"), (4.5, "$4.50"), (3.6789, "$3.68"), (0.29, "$0.29"), (0.0067, "$0.0067")],
+)
+def test_a_limit_is_never_shown_as_less(limit: float, shown: str) -> None:
+    assert output.money(limit, up=True) == shown
+
+
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_colour_is_for_terminals_that_want_it(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]

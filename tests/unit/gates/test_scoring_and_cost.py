@@ -27,13 +27,27 @@ from modelops.trainers import tiny_model
         (ScorerType.TOKEN_F1, "Return the size.", "return a size", 2 / 3),
         (ScorerType.TOKEN_F1, "", "a", 0.0),
         (ScorerType.TOKEN_F1, "a a a", "a", 0.5),
+        (ScorerType.TOKEN_F1, "返回文件大小", "返回文件的大小", 12 / 13),
+        (ScorerType.TOKEN_F1, "ファイルのサイズを返す", "ファイルのサイズを返す。", 1.0),
+        (ScorerType.TOKEN_F1, "ขนาดไฟล์", "ขนาดของไฟล์", 16 / 19),
+        (ScorerType.TOKEN_F1, "返回", "大小", 0.0),
+        (ScorerType.TOKEN_F1, "read 文件", "read file", 2 / 5),
     ],
 )
 def test_scores(scorer: ScorerType, answer: str, target: str, expected: float) -> None:
     assert score(scorer, answer=answer, target=target) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("pair", [("Get file size.", "Return the size of a file."), ("Ä ß", "ä"), ("", "")])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("Get file size.", "Return the size of a file."),
+        ("Ä ß", "ä"),
+        ("", ""),
+        ("返回 size", "返回大小"),
+        ("ขนาดไฟล์", "ขนาดของไฟล์"),
+    ],
+)
 def test_trainer_and_gate_mean_the_same_f1(pair: tuple[str, str]) -> None:
     assert tiny_model.token_f1(
         tiny_model.token_counts(pair[0]), tiny_model.token_counts(pair[1])
