@@ -128,7 +128,10 @@ def _started(reading: Reading, part: Part, at: int) -> Act | None:
                 nouns.append((place, *noun))
         if nouns:
             break
-    if not nouns and reading.words[start.end : start.end + 1] in (("it",), ("that",), ("them",)):
+    pointed = reading.words[start.end : start.end + 1]
+    if not nouns and (
+        pointed in (("it",), ("that",), ("them",)) or (pointed == ("one",) and reading.words[at] in _OPENS)
+    ):
         nouns = _nouns_before(reading, at)
     if not nouns:
         return None
@@ -146,6 +149,7 @@ def _started(reading: Reading, part: Part, at: int) -> Act | None:
 _REPEATS = words_of(
     "redo rerun repeat retry run start restart again try wiederhole repite repete refais relance"
 )
+_OPENS = words_of("start run launch begin schedule")
 _REPEATED = (Intent.TRAIN, Intent.EVALUATE)
 """What a run that is repeated can be; a rollout would move traffic, and is asked for by its version."""
 

@@ -61,6 +61,8 @@ _ALSO_DEPLOYS = words_of("""
 def is_promotion(reading: Reading, act: Act, situation: Situation) -> bool:
     """Whether the verb raises what is there already, rather than sending a new version to everybody."""
     words = reading.words
+    if words[act.at] in _ALSO_DEPLOYS and situation.recommended and not situation.canary:
+        return False
     new = has_version(reading) or "candidate" in words
     if words[act.at] in _ALSO_DEPLOYS and new:
         known = not _other_version(reading, situation) and situation.canary

@@ -45,3 +45,12 @@ def _is_correction(reading: Reading, start: int, end: int) -> bool:
     if word in _ALSO_OTHERS:
         return before == "" or before in ("no", "hmm", "oh", "ah", "but")
     return True
+
+
+def is_negated(words: tuple[str, ...], at: int) -> bool:
+    """`dpo, not sft`: the value at this place is not meant."""
+    before = words[max(0, at - 2) : at]
+    return bool(before) and (
+        before[-1] in ("not", "nicht", "statt", "unlike")
+        or before in (("instead", "of"), ("rather", "than"), ("em", "vez"))
+    )

@@ -50,9 +50,12 @@ def form_of(reading: Reading, part: Part, found: Found) -> Form | None:
         return Form.DENIED
     if any(word in sentences.REPORTING for word in words[part.start : at]):
         return Form.TOLD
+    if sentences.WISHED.within(words, start=part.start, end=at) or is_of_others(words, part, at):
+        return Form.TOLD
     if not _BY_ONESELF.isdisjoint(words[part.start : part.end]):
         return Form.TOLD
-    if words[at] in ("want", "need", "like") and previous in ("i", "we", "id", "wed", "would"):
+    wants = words[at] in ("want", "need", "like") and previous in ("i", "we", "id", "wed", "would")
+    if wants and words[part.start] not in ("do", "did"):
         return Form.REQUEST
     polite = sentences.REQUEST_OPENING.within(words, start=part.start, end=min(part.end, at + 1))
     if part.role is Role.CONDITION or (part.question and not _polite_before(words, part, at)):
@@ -89,6 +92,27 @@ def form_of(reading: Reading, part: Part, found: Found) -> Form | None:
             return Form.REQUEST
         return Form.NAMED
     return Form.REQUEST
+
+
+_PLANS = words_of("plans intends hopes")
+_INTENDING = words_of("going planning about hoping trying set due preparing")
+_WISHING = words_of("like love prefer")
+_ASKING_US = words_of("so but please pls can could therefore you")
+_US = frozenset({"", "i", "we", "you", "and"})
+
+
+def is_of_others(words: tuple[str, ...], part: Part, at: int) -> bool:
+    """`Marta is going to train docs`: what others are about to do or would like; `we are going to` is not."""
+    for to in range(part.start + 2, 0 if part.question else at):
+        if words[to] != "to" or not _ASKING_US.isdisjoint(words[to:at]):
+            continue
+        subject = words[to - 3] if to - 3 >= part.start else ""
+        verb, said = words[to - 2], words[to - 1]
+        future = verb in ("is", "are") and said in _INTENDING
+        wish = verb == "would" and said in _WISHING
+        if said in _PLANS or ((future or wish) and subject not in _US):
+            return True
+    return False
 
 
 _MODAL_VERBS = words_of("can could would will should shall may might must")
@@ -144,7 +168,7 @@ def _polite_before(words: tuple[str, ...], part: Part, at: int) -> bool:
     if sentences.ASKS_FOR_LEAVE.within(words, start=part.start, end=at):
         return True
     return sentences.REQUEST_OPENING.within(words, start=part.start, end=at) and not sentences.ADVICE.within(
-        words, start=part.start, end=at
+        words, start=part.start, end=at + 1
     )
 
 

@@ -29,7 +29,7 @@ _FUNCTION = words_of("""
     users everyone everybody requests und oder aber dann wieder noch bitte mal schon heute morgen
     erstmal zuerst neu neue neuen neues y o pero mas por favor hoy nuevo nueva nuevos e ou mais hoje
     novo nova et aujourd hui nouveau nouvelle nouvel anybody somebody anything something what which who
-    how why where that
+    how why where that whats
 """)
 _ORDINARY = words_of("""
     trailing evacuate trial trail traits staging employ previews president relocate scores stories

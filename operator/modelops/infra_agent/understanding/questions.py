@@ -1,4 +1,4 @@
-"""The words of questions about money, the past, what runs now, and the field in general."""
+"""The words of questions about money, the past, what serves and what runs now, and the field in general."""
 
 from __future__ import annotations
 
@@ -51,6 +51,26 @@ HISTORY = Phrases("""
     model log|logs|logbook|journal, which|what * did * have|use|run, whats new,
     compared to|with <VERSION>, between <VERSION> and <VERSION>, remind me what|which|who, story of
 """)
+SERVES = Phrases("""
+    which|what|whats|welche|welches * live|serving|serves|deployed, which|what|whats * in production|prod|use,
+    whats|what * agentname running on, what * agentname is running on, whats agentname on, whats the agentname on,
+    what is agentname on, what is the agentname on, which|what base model, what does * run on,
+    on which|what model|version|checkpoint,
+    which|what model|models|version|versions|checkpoint|agentname * running|runs|run|uses|use|using|on|getting|
+    get|active,
+    which|what agentname model|version|checkpoint * running|runs|run|uses|use|using|on|getting|get|active,
+    welche|welches version|modell * lauft|laeuft|produktion|aktiv,
+    que|qual|quelle|quel version|versao|modelo|modele * vivo|produccion|producao|production|ativo|ar|ligne|live|
+    corre|roda|tourne
+""")
+"""What serves an agent now, which its record says; `STATUS` is how a run or a rollout is doing."""
+WATCHED = Phrases("""
+    canary, canaries, rollout, rollouts, split, share, percent, percentage, how much, slice, error rate|rates, latency,
+    training, trainings, job, jobs, eval, evals, evaluation, evaluations, finetune, benchmark,
+    which|what|any|the|our|this|that|last|my run|runs, status, eta, progress, stats, metrics, health, up with, wrong,
+    going on, happening, doing
+""")
+"""What is asked about as it goes on, even where the question also says what is live."""
 STATUS = Phrases("""
     status, stat, stats, state, progress, eta, update, updates, news, loss, curve, metrics, numbers,
     epoch, step, logs, stuck, hanging, hung, frozen, converging, healthy, health, percent done,

@@ -137,7 +137,7 @@ def informs(message: Message, topic: Intent) -> Understanding:
     )
 
 
-_TOPIC = {Intent.COST: "money", Intent.HISTORY: "the past", Intent.MONITOR: "what runs now"}
+_TOPIC = {Intent.COST: "money", Intent.HISTORY: "its models, now and before", Intent.MONITOR: "what runs now"}
 
 
 def main_words(message: Message) -> list[str]:

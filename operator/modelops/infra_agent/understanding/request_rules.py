@@ -8,6 +8,7 @@ from modelops.infra_agent.understanding.heard import Message
 from modelops.infra_agent.understanding.lexicon import known_words
 from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
 from modelops.infra_agent.understanding.objects import About
+from modelops.infra_agent.understanding.pointing import with_what_chef_named
 from modelops.infra_agent.understanding.replies import (
     agents_meant,
     informs,
@@ -39,7 +40,7 @@ def requested(message: Message) -> Understanding | None:
     content = content_words(message.reading)
     if request.act.about is About.NOTHING and not message.reading.named and len(content) > 6:
         return None
-    slots = slots_of(message.reading, request.intent)
+    slots = with_what_chef_named(message, request.intent, slots_of(message.reading, request.intent))
     runs = message.situation.runs
     follows = request.intent in (Intent.COLLECT, Intent.CANCEL) and not message.reading.named
     if follows and slots.run is None and len(runs) == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelops.infra_agent.understanding import moods, questions, sentences, things
 from modelops.infra_agent.understanding.complaint_rules import complains
-from modelops.infra_agent.understanding.forms import Form
+from modelops.infra_agent.understanding.forms import Form, is_of_others
 from modelops.infra_agent.understanding.heard import Message
 from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
 from modelops.infra_agent.understanding.objects import About
@@ -115,6 +115,16 @@ def _names_after(message: Message, at: int) -> bool:
     return bool(message.reading.agents_in(at, len(message.words)))
 
 
+def greets(message: Message) -> Understanding | None:
+    """`good morning, how's it going?`, before anything was said of an agent."""
+    words = tuple(word for word in message.words if word and word != "chef")
+    hello = sentences.HELLO.at(words, 0) if words else None
+    if hello is None or message.situation.agents:
+        return None
+    talk = sentences.SMALL_TALK.at(words, hello.end) if hello.end < len(words) else None
+    return nothing("It is a greeting.") if talk is not None and talk.end == len(words) else None
+
+
 def asks_general(message: Message) -> Understanding | None:
     if is_general(message.reading):
         return nothing("It asks about the field in general.")
@@ -139,6 +149,10 @@ def imagines(message: Message) -> Understanding | None:
     if sentences.IMAGINED.within(message.words):
         return nothing("It is not meant as a request.")
     told = message.words and sentences.ANNOUNCES.at(message.words, 0) is not None
+    requests = any(act.form is Form.REQUEST for act in message.acts)
+    of_others = any(is_of_others(message.words, act.part, act.at) for act in message.acts)
+    news = of_others or sentences.NEWS.within(message.words)
+    told = told or (news and not requests and not asks(message.reading))
     if told and _ASKS_NICELY.isdisjoint(message.words):
         return nothing("It tells of something.", certain=False)
     return None

@@ -39,7 +39,7 @@ QUESTION = words_of("""
 ADVICE = Phrases("""
     should we|i|you, shall we|i, is it safe|ok|okay|fine|wise|time|smart|possible|good|a,
     would it be ok|okay|safe|wise|better|smart|worth|a, does it make sense, do we have to,
-    do we need to, do you think, what do you think, is it worth, worth, a good idea, sollen wir,
+    do we need to|a|an|the|another, do you think, what do you think, is it worth, worth, a good idea, sollen wir,
     sollten wir, soll ich, deberiamos, devemos, devia, deveriamos, faut il, devrait on, thoughts,
     what happens if|when, what would happen, how do|would|can|could i|we|you|one|people, how to,
     what if, am i allowed, wie kann ich, wie macht man, como se, como hago, como faco, comment on,
@@ -123,6 +123,15 @@ HANDS_OFF = Phrases("""
     juste une question, theoretically, just curious, asking for, only|just asking|wondering|curious|a,
     not ordering, no order
 """)
+HELLO = Phrases("""
+    hi, hey, hello, hi|hey|hello all|there|everyone|team|again, yo, morning, good morning|afternoon|evening|day, hallo,
+    guten morgen|tag|abend, hola, buenos dias, ola, bom dia, salut, bonjour
+""")
+SMALL_TALK = Phrases("""
+    hows it|everything|life|things going, how is it|everything|life going, hows it hanging, hows life,
+    how are you, how are you doing|today, hows your day,
+    how goes it, whats up, wie gehts, wie geht es dir, que tal, como estas, tudo bem, ca va
+""")
 IMAGINED = Phrases("""
     just|only kidding|joking, jk, nur spass, war ein scherz, es broma, era broma, e brincadeira, je plaisante,
     imagine, suppose, supposing, what if, hypothetically, theoretically, note to self, reminder to self,
@@ -135,16 +144,28 @@ IMAGINED = Phrases("""
     was ware wenn, y si, e se, et si
 """)
 """What is not meant as a request."""
+WISHED = Phrases("""
+    i wish we|i|you|he|she|they|it|there|that|agentname|the|every|all, wish we|i|you could|had|were|was,
+    if only we|i|you|he|she|they|it|there|agentname|the
+""")
+"""What is only wished for; `I wish to train docs` asks for it."""
+NEWS = Phrases("""
+    so you know, so you all know, so that you know, letting|let you know, just fyi, for your info|information,
+    for info, just saying
+""")
+"""What is told, wherever a message says so."""
 ANNOUNCES = Phrases("fyi, heads up, psa, announcement, for your information, zur info, for the record")
 """At the beginning: what follows is told, unless it is asked for politely."""
 HOLDS = Phrases("""
-    hold|pause|freeze|leave|stay * rollout|canary|split|percent|where|as|at|alone|running|put|live,
+    hold|pause|freeze|stay * rollout|canary|split|percent|where|as|at|alone|running|put|live,
+    leave it|them|everything|things|agentname|<VERSION> * where|as|at|alone|running|put|live|on,
+    leave the|our|my|that|this agentname|canary|rollout|split|share|traffic|model|version|<VERSION>|rest,
     pause, freeze, stay at|on|with, keep the|our,
     keep|leave agentname|it|that|this at|on|as|where|alone|running|out, wait with, halte * bei,
     lass * bei|auf, pausier, pausiere, pausieren, mantem, manten, mantener, deja * en, garde|laisse * a,
     mets * en pause
 """)
-"""What leaves things as they are; `pauses.py` has what asks for a pause."""
+"""What leaves things as they are, but not somebody who leaves; `pauses.py` has what asks for a pause."""
 VAGUE = Phrases("""
     good one, better one, best one, right one, fine one, the good, other one, which one,
     that one we|you, winner, whichever, best version, better version, das gute, die gute, el bueno,

@@ -8,6 +8,7 @@ from modelops.infra_agent.understanding.acts import Act
 from modelops.infra_agent.understanding.corrections import correction_at
 from modelops.infra_agent.understanding.forms import Form
 from modelops.infra_agent.understanding.heard import Message
+from modelops.infra_agent.understanding.model import Intent
 from modelops.infra_agent.understanding.naming import AGENT
 from modelops.infra_agent.understanding.objects import About
 from modelops.infra_agent.understanding.parts import Role
@@ -27,11 +28,20 @@ def second_request_at(message: Message) -> int | None:
         return None
     usable = [act for act in message.acts if _counts(act)]
     for first, second in pairwise(usable):
-        if second.at > first.end and second.intent is not first.intent:
+        if (
+            second.at > first.end
+            and second.intent is not first.intent
+            and not _is_its_share(message, first, second)
+        ):
             begin = _begin(message.reading, second)
             if begin is not None and begin > first.at:
                 return begin
     return None
+
+
+def _is_its_share(message: Message, first: Act, second: Act) -> bool:
+    """`deploy docs v9. Canary at 15% would be good.`: how the version is deployed, and no second request."""
+    return first.intent is Intent.DEPLOY and message.words[second.at] in ("canary", "canario")
 
 
 def alternatives_in(message: Message) -> tuple[Act, Act] | None:

@@ -22,6 +22,14 @@ _ASKS_CONSENT = re.compile(
 _OPEN_QUESTION = re.compile(r"^\W*(which|what|who|where|when|why|how)\b|\bor\b", re.I)
 """A question that a yes does not answer: it asks for a value, or which of two."""
 _WAITS = re.compile(r"\b(to confirm|waits? for|waiting for|awaiting|needs? (an |your )?approval)\b", re.I)
+_IS_OVER = re.compile(r"\b(is|are|now) (now )?(live|out|deployed) (for|to|on) (all|every)[^.!?;\n]*", re.I)
+"""A rollout that has ended, of which nothing is left to raise."""
+_RECOMMENDS = re.compile(r"\b(recommendation|recommend(s|ed)?|suggest(ion|s|ed)?|ready to)\b[^.!?;\n]*", re.I)
+_RECOMMENDS_DEPLOYING = re.compile(
+    r"\b(recommendation|recommend(s|ed)?|suggest(ion|s|ed)?)\b\W*(\bto\s+)?"
+    r"(deploy|ship|release|roll(ing)? out|a canary)|\bready (to (deploy|ship)|for (production|a canary))\b",
+    re.I,
+)
 _QUOTATION = re.compile(r"(```.*?(```|\Z)|\"[^\"]*\"|“[^”]*”|(?<!\w)'[^'\n]*'(?!\w)|^\s*>.*$)", re.S | re.M)
 _PLANS: dict[Intent, Phrases] = {
     Intent.ROLLBACK: Phrases("roll * back, rollback, revert, restore, back to"),
@@ -58,8 +66,11 @@ class Situation:
     """The agents of the latest turn that names any."""
     versions: tuple[str, ...]
     runs: tuple[str, ...]
+    datasets: tuple[str, ...]
     canary: bool
-    """The latest turn of chef is about a canary or a rollout."""
+    """The latest turn of chef is about a canary or a rollout that is there; one that it recommends is not."""
+    recommended: bool
+    """The latest turn of chef recommends that a version is deployed."""
     job: bool
     """The latest turn of chef is about a training or an evaluation."""
 
@@ -79,7 +90,7 @@ def situation_of(context: Sequence[str], agents: Sequence[AgentIdentity]) -> Sit
     reading = read(chef, agents)
     kinds = {
         kind: tuple(dict.fromkeys(t.text for t in reading.tokens if t.kind is kind))
-        for kind in (Kind.VERSION, Kind.RUN)
+        for kind in (Kind.VERSION, Kind.RUN, Kind.DATASET)
     }
     plan = _plan(chef, reading, named)
     return Situation(
@@ -89,7 +100,9 @@ def situation_of(context: Sequence[str], agents: Sequence[AgentIdentity]) -> Sit
         agents=named,
         versions=kinds[Kind.VERSION],
         runs=kinds[Kind.RUN],
-        canary=things.CANARY.within(reading.words),
+        datasets=kinds[Kind.DATASET],
+        canary=things.CANARY.within(read(_IS_OVER.sub(" ", _RECOMMENDS.sub(" ", chef)), agents).words),
+        recommended=_RECOMMENDS_DEPLOYING.search(chef) is not None,
         job=things.JOB.within(reading.words) or bool(kinds[Kind.RUN]),
     )
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from modelops.infra_agent.understanding.corrections import correction_at
+from modelops.infra_agent.understanding.corrections import correction_at, is_negated
 from modelops.infra_agent.understanding.lexicon import METHODS
 from modelops.infra_agent.understanding.model import Intent, Slots
 from modelops.infra_agent.understanding.naming import AGENT
 from modelops.infra_agent.understanding.parts import Role
 from modelops.infra_agent.understanding.phrases import Phrases
 from modelops.infra_agent.understanding.reading import Reading
+from modelops.infra_agent.understanding.shares import TO, share_of
 from modelops.infra_agent.understanding.words import Kind, Token, words_of
 
-_EVERYONE = Phrases("""
-    to everyone, everybody, all traffic, all the traffic, full traffic, full rollout, all of it,
-    everything, todos, tout le monde, fur alle, an alle, to all, all the way, all users, all requests,
-    hundred percent, full
-""")
 _AT_ONCE = Phrases("""
     straight away, right away, immediately, all of it, all at once, at once, no canary,
     without canary|a, skip * canary|rollout|slow, directly, in one go, full traffic, everyone,
@@ -45,6 +41,12 @@ _CANDIDATE = Phrases("""
     candidate, candidato, candidata, kandidat, kandidaten, candidat, challenger, freshly|newly|just trained, newest,
     fresh one|model|version
 """)
+_NEW_MODEL = Phrases(f"""
+    new|latest|finetuned|retrained|tuned|trained|improved model|version|one|checkpoint|revision|{AGENT},
+    new|latest|finetuned|retrained|tuned|trained|improved {AGENT} model|version|one|checkpoint|revision,
+    fine tuned model|version|one|checkpoint|{AGENT}, fine tuned {AGENT} model|version|one|checkpoint
+""")
+"""The version that was trained last, for what is done with it; `train a new model` is none of these."""
 _BASELINE = Phrases("baseline, original model|version|one, stock model")
 _DAY = "monday|tuesday|wednesday|thursday|friday|saturday|sunday|weekend|week|month|sprint"
 _LATER = Phrases(f"""
@@ -84,7 +86,6 @@ _NOT_MEANT = frozenset(
         "for",
     }
 )
-_TO = words_of("canary to at auf a al pra para ate hasta zu bei with mit")
 _LIMITS = words_of("max cap limit budget tops under below most")
 
 
@@ -92,7 +93,7 @@ def slots_of(reading: Reading, intent: Intent) -> Slots:
     """The values that count for `intent`."""
     tokens, words = reading.tokens, reading.words
     versions = named_versions(reading, intent)
-    percent = _percent(reading, intent)
+    percent = share_of(reading, intent)
     trains = intent in (Intent.TRAIN, Intent.COST, Intent.AMBIGUOUS)
     return Slots(
         dataset=_dataset(tokens, words),
@@ -115,19 +116,11 @@ def named_versions(reading: Reading, intent: Intent) -> list[str]:
     return _versions(reading.tokens, reading.words, intent)
 
 
-def _negated(words: tuple[str, ...], at: int) -> bool:
-    before = words[max(0, at - 2) : at]
-    return bool(before) and (
-        before[-1] in ("not", "nicht", "statt", "unlike")
-        or before in (("instead", "of"), ("rather", "than"), ("em", "vez"))
-    )
-
-
 def _dataset(tokens: tuple[Token, ...], words: tuple[str, ...]) -> str | None:
     named = [
         token.text
         for at, token in enumerate(tokens)
-        if token.kind is Kind.DATASET and not _negated(words, at)
+        if token.kind is Kind.DATASET and not is_negated(words, at)
     ]
     if named:
         return named[-1]
@@ -140,7 +133,7 @@ def _method(words: tuple[str, ...]) -> str | None:
         word
         for at, word in enumerate(words)
         if word in METHODS
-        and not _negated(words, at)
+        and not is_negated(words, at)
         and words[at + 1 : at + 2]
         not in (("was",), ("were",), ("came",), ("failed",), ("didnt",), ("wasnt",))
         and not (
@@ -152,7 +145,9 @@ def _method(words: tuple[str, ...]) -> str | None:
 
 def _base_model(tokens: tuple[Token, ...], words: tuple[str, ...]) -> str | None:
     named = [
-        token.text for at, token in enumerate(tokens) if token.kind is Kind.MODEL and not _negated(words, at)
+        token.text
+        for at, token in enumerate(tokens)
+        if token.kind is Kind.MODEL and not is_negated(words, at)
     ]
     if named:
         return named[-1]
@@ -167,9 +162,9 @@ def _versions(
         places = [at for at in places if not _is_described(words, at)]
     if len(places) > 1 and intent is not Intent.EVALUATE:
         meant = [at for at in places if not at or words[at - 1] not in _NOT_MEANT]
-        after_to = [at for at in meant if at and words[at - 1] in _TO - {"a", "al", "with", "mit"}]
+        after_to = [at for at in meant if at and words[at - 1] in TO - {"a", "al", "with", "mit"}]
         places = after_to or meant or places
-    return list(dict.fromkeys(tokens[at].text for at in places if not _negated(words, at)))
+    return list(dict.fromkeys(tokens[at].text for at in places if not is_negated(words, at)))
 
 
 def _names_version(token: Token, intent: Intent) -> bool:
@@ -199,35 +194,9 @@ def _version(words: tuple[str, ...], intent: Intent, versions: list[str]) -> str
         return "previous" if _PREVIOUS.within(words) else None
     if intent in (Intent.EVALUATE, Intent.DEPLOY, Intent.PROMOTE) and _CANDIDATE.within(words):
         return "candidate"
+    if intent in (Intent.EVALUATE, Intent.DEPLOY) and _NEW_MODEL.within(words):
+        return "candidate"
     return "current" if intent is Intent.EVALUATE and _LIVE.within(words) else None
-
-
-def _percent(reading: Reading, intent: Intent) -> float | None:
-    if intent not in (Intent.DEPLOY, Intent.PROMOTE, Intent.AMBIGUOUS):
-        return None
-    tokens, words = reading.tokens, reading.words
-    named: list[float] = []
-    conditions = {at for part in reading.parts_in(Role.CONDITION) for at in range(part.start, part.end)}
-    for at, token in enumerate(tokens):
-        if at in conditions:
-            continue
-        if token.number is None or not 0 <= token.number <= 100 or _negated(words, at):
-            continue
-        before = words[at - 1] if at else ""
-        alone = before in ("", "is", "sorry", "no") and words[at + 1 : at + 2] in ((), ("",))
-        alone = alone and (intent is Intent.PROMOTE or bool(named) or "canary" in words)
-        alone = alone or ("canary" in words and words[at + 1 : at + 2] == ("for",))
-        raised = intent is Intent.PROMOTE and before == "for"
-        bare = (
-            token.kind is Kind.NUMBER
-            and (before in _TO or alone or raised)
-            and intent is not Intent.AMBIGUOUS
-        )
-        if (token.kind is Kind.PERCENT and before not in ("from", "von")) or bare:
-            named.append(token.number)
-    if named:
-        return named[-1]
-    return 100.0 if intent is Intent.PROMOTE and _EVERYONE.within(words) else None
 
 
 def _strategy(words: tuple[str, ...], intent: Intent, percent: float | None) -> str | None:
@@ -242,7 +211,9 @@ def _strategy(words: tuple[str, ...], intent: Intent, percent: float | None) -> 
 
 def _usd(tokens: tuple[Token, ...], words: tuple[str, ...]) -> float | None:
     named = [
-        token.number for at, token in enumerate(tokens) if token.kind is Kind.USD and not _negated(words, at)
+        token.number
+        for at, token in enumerate(tokens)
+        if token.kind is Kind.USD and not is_negated(words, at)
     ]
     return named[-1] if named else None
 

@@ -12,6 +12,7 @@ from modelops.infra_agent.understanding.model import Intent, Understanding
 from modelops.infra_agent.understanding.naming import AGENT
 from modelops.infra_agent.understanding.parts import Role
 from modelops.infra_agent.understanding.phrases import Phrases
+from modelops.infra_agent.understanding.pointing import with_what_chef_named
 from modelops.infra_agent.understanding.refusals import denied_nouns, is_about_settings
 from modelops.infra_agent.understanding.replies import agents_meant, main_words, with_agent
 from modelops.infra_agent.understanding.slots import named_versions, slots_of
@@ -23,6 +24,11 @@ _STATES = words_of("""
     reached hit achieved failed lost won beat beats
 """)
 _PLEASE = words_of("please pls plz asap now bitte porfavor stp svp")
+_CANARY_WORDS = moods.POLITE | words_of("""
+    canary cool we small little first start begin starting beginning yes yep sure ok okay great nice fine perfect
+    rather have id at of percent traffic users see
+""")
+"""A canary of so many percent is ordered without a verb in these words only: `would be risky` has others."""
 _LIVE = words_of("canary live prod production everyone everybody")
 
 
@@ -68,7 +74,8 @@ def terse_order(message: Message) -> Understanding | None:
     for intent_of, why in _READINGS:
         intent = intent_of(order)
         if intent is not None:
-            return with_agent(message, intent, agents, slots_of(reading, intent), why)
+            slots = with_what_chef_named(message, intent, slots_of(reading, intent))
+            return with_agent(message, intent, agents, slots, why)
     return None
 
 
@@ -91,6 +98,7 @@ def _follows(message: Message, agents: tuple[str, ...]) -> bool:
     versions = {token.text for token in message.reading.tokens if token.kind is Kind.VERSION}
     known = not versions.isdisjoint(message.situation.versions)
     known = known or (message.situation.canary and things.REST.within(message.words))
+    known = known or message.situation.recommended
     return known and len(agents) == 1 and message.situation.plan is None and not message.spoken.pasted
 
 
@@ -129,7 +137,20 @@ def _raised_canary(order: _Order) -> Intent | None:
     canary = ("canary" in order.main or "canario" in order.main) and alone
     share = Kind.PERCENT in order.kinds or things.REST.within(order.main)
     canary = canary or (order.follows_a_canary and order.others <= 2 and share and not order.states)
-    return Intent.PROMOTE if canary and Kind.VERSION not in order.kinds and not asks(reading) else None
+    only_recommended = order.message.situation.recommended and not order.message.situation.canary
+    if only_recommended or Kind.VERSION in order.kinds or asks(reading):
+        return None
+    return Intent.PROMOTE if canary else None
+
+
+def _recommended(order: _Order) -> Intent | None:
+    """`great, a 5% canary then`, after chef has recommended to deploy"""
+    reading = order.message.reading
+    share = Kind.PERCENT in order.kinds and "canary" in order.main
+    plain = all(word in _CANARY_WORDS or not word or word[0].isdigit() for word in reading.words)
+    if not order.message.situation.recommended or not share or not plain or asks(reading):
+        return None
+    return Intent.DEPLOY
 
 
 def _collection(order: _Order) -> Intent | None:
@@ -184,6 +205,7 @@ _READINGS = (
     (_training, "An agent with the values of a training."),
     (_evaluation, "A model and a dataset to evaluate it on."),
     (_named_with_please, "It names what is to be done."),
+    (_recommended, "A canary for the version that chef recommended."),
     (_raised_canary, "A share for the canary that runs."),
     (_comparison, "It compares models of an agent."),
     (_way_back, "It asks for the model before."),

@@ -84,7 +84,7 @@ def topic_of(reading: Reading, acts: list[Act], situation: Situation) -> Intent 
     shown_first = questions.SHOWS.within(words, end=min(len(words), _OPENING))
     if (question or shown_first) and _compares(reading) and not _MEASURED.within(words):
         return Intent.EVALUATE
-    if _is_history(reading, question=question):
+    if _is_history(reading, question=question) or _asks_what_serves(reading):
         return Intent.HISTORY
     past = any(part.question and _opens_in_past(words, part.start) for part in reading.parts)
     if past and reading.named and not questions.STATUS.within(words):
@@ -123,6 +123,11 @@ def _is_cost(words: tuple[str, ...]) -> bool:
 
 def _compares(reading: Reading) -> bool:
     return questions.COMPARES.within(reading.words)
+
+
+def _asks_what_serves(reading: Reading) -> bool:
+    """`which version is docs on`, unless it is about a run, a rollout or a share."""
+    return questions.SERVES.within(reading.words) and not questions.WATCHED.within(reading.words)
 
 
 def _is_history(reading: Reading, *, question: bool) -> bool:

@@ -163,7 +163,7 @@ REQUESTS: dict[Intent, Phrases] = {
         mets|mettre|mettez|passe|passer|passez|bascule|basculer|envoie|envoyer * production|prod|sur|a|
         en, lance, lancer, lancez, active, activer, publie, publier, unleash, adopt, start using,
         turn on, switch on, cut over, go with <VERSION>, start|trial|begin <VERSION> at|on|with,
-        drop <VERSION> on|into, canary the|our|this new|latest|candidate,
+        drop <VERSION> on|into, canary the|our|this new|newly|freshly|finetuned|retrained|latest|candidate,
         hau|schmeiss|schieb|schiebe * raus|live|rein, traffic to <VERSION>, put <N> * on <VERSION>,
         make <VERSION> active
     """),
