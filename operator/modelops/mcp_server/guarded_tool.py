@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp_types import ToolAnnotations
 from pydantic import ValidationError, create_model
 
@@ -15,6 +16,27 @@ from modelops.domain.nearest import nearest
 from modelops.mcp_server.callers import Need, acting_for
 from modelops.mcp_server.services import services_of
 from modelops.tools.errors import ToolRefused
+
+
+class _TextKept(FuncMetadata):
+    """Leaves a text as it came where the argument takes a text.
+
+    The SDK reads every string as JSON whose argument is not exactly `str` (mcp 2.3.0, python-sdk issue 1873), so the
+    key `{"run": 7}` would become a dictionary and be refused. `null` still means no value: models write it.
+    """
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        read = super().pre_parse_json(data)
+        return {
+            name: data[name]
+            if isinstance(data[name], str) and value is not None and self._takes_text(name)
+            else value
+            for name, value in read.items()
+        }
+
+    def _takes_text(self, name: str) -> bool:
+        field = self.arg_model.model_fields.get(name)
+        return field is not None and str in get_args(field.annotation)
 
 
 class GuardedTool(Tool):
@@ -44,6 +66,9 @@ class GuardedTool(Tool):
             model.__name__, __base__=model, __cls_kwargs__={"extra": "forbid"}
         )
         tool.parameters = tool.fn_metadata.arg_model.model_json_schema(by_alias=True)
+        tool.fn_metadata = _TextKept(
+            **{name: getattr(tool.fn_metadata, name) for name in FuncMetadata.model_fields}
+        )
         tool.needs = needs
         return tool
 

@@ -166,6 +166,22 @@ async def test_what_was_expected_is_told_and_what_was_not_is_withheld() -> None:
     assert "secret" not in unexpected
 
 
+async def shows(text: str | None = None, settings: dict[str, Any] | None = None) -> str:
+    """Say what has arrived, as a refusal."""
+    raise ToolRefused(f"text {text!r}, settings {settings!r}")
+
+
+@pytest.mark.parametrize("key", ['{"run": 7}', '["a"]', "true", "7", "null", "monday"])
+async def test_a_text_that_looks_like_json_stays_a_text(key: str) -> None:
+    expected = None if key == "null" else key
+    assert await told(server_with(shows), "shows", {"text": key}) == f"text {expected!r}, settings None"
+
+
+async def test_settings_may_come_as_json_text() -> None:
+    arguments = {"settings": '{"num_epochs": 2}'}
+    assert await told(server_with(shows), "shows", arguments) == "text None, settings {'num_epochs': 2}"
+
+
 async def test_wrong_arguments_are_told_by_their_names() -> None:
     server = build_server(nobody)
     unknown = await told(server, "train_subagent_model", {"agent_name": "docs", "datasetid": "ls://x"})
