@@ -12,8 +12,8 @@
 # cel-go the first is false. The second is an error there, which we had not guessed either: it orders no NaN. Either way
 # the rule does not pass.
 #
-# Why it costs: error rates of zero are common in short analyses. A gate, or a test of a rule before it goes into a
-# CustomResourceDefinition or an admission policy, lets the worse version through where kube-apiserver refuses it.
+# Why it costs: error rates of zero are common in short analyses. A canary analysis that evaluates its rule with
+# cel-python promotes the worse version, and a rule that was tried with it means something else in Kubernetes.
 
 set -euo pipefail
 work=$(mktemp -d)
