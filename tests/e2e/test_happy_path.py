@@ -126,7 +126,7 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
         f"succeeds on {success_percent(verdict['baseline'])} %: a difference of ",
         f"Difference Points: {verdict['differencePoints']} Examples: 12 ",
         "Candidates Compared: 1 Dataset Version: ",
-        f"Interval Points: {' '.join(verdict['intervalPoints'])} Margin Points: 60 ",
+        f"Interval Points: {' '.join(verdict['intervalPoints'])} Margin Points: {SHORT_EVALUATION['marginPoints']} ",
         "Recommendation: deploy Recorded: true Scorer: tokenF1 Threshold: 0 Verdict: pass ",
         "Weight: 100 Events: ",
         *events,
