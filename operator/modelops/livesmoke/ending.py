@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from modelops.demo.interruption import SIGNALS
 from modelops.domain.record import Record
@@ -25,6 +27,7 @@ from modelops.livesmoke.run_file import RunIdentity, forget
 from modelops.livesmoke.services import UNREADABLE, ServiceError, Services
 
 Progress = Callable[[str], None]
+STDERR: Final = 2
 
 
 @dataclass(kw_only=True)
@@ -50,7 +53,7 @@ class Course:
 
 def conclude(course: Course, services: Services, progress: Progress) -> None:
     """Stop what bills, then complete the outcome and write the report. No signal interrupts it."""
-    with _undisturbed(progress):
+    with _undisturbed():
         stopped = _stop(course, services, progress)
         outcome, run = course.outcome, course.run
         outcome.left = stopped.left
@@ -126,11 +129,16 @@ def _report(course: Course, stopped: Stopped, *, is_sandbox: bool) -> Report:
 
 
 @contextmanager
-def _undisturbed(progress: Progress) -> Iterator[None]:
-    """Inside the block a signal is answered and changes nothing: stopping what bills must not be interrupted."""
+def _undisturbed() -> Iterator[None]:
+    """Inside the block a signal is answered and changes nothing: stopping what bills must not be interrupted.
+
+    The answer is written without Python's streams: a signal may arrive while one of them is being written, and they
+    raise RuntimeError for a second writer in the same thread.
+    """
 
     def answer(*_: object) -> None:
-        progress("please wait: what bills is being stopped")
+        with suppress(OSError):
+            os.write(STDERR, b"please wait: what bills is being stopped\n")
 
     before = {number: signal.signal(number, answer) for number in SIGNALS}
     try:
