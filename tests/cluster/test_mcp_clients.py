@@ -16,7 +16,7 @@ import pytest
 from tests.cluster.docs_preconditions import Kubectl
 from tests.cluster.mcp_process import serving
 from tests.cluster.mcp_world import EVALUATE, World
-from tests.mcp_clients.programs import Programs, find_programs
+from tests.mcp_clients.programs import NoRegistryError, Programs, find_programs
 from tests.patience import patient
 
 from modelops.localcluster import LocalCluster
@@ -69,7 +69,10 @@ NOT_APPLICABLE = {
 
 @pytest.fixture(scope="session")
 def programs() -> Programs:
-    return find_programs()
+    try:
+        return find_programs()
+    except NoRegistryError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -24,6 +24,14 @@ REQUIREMENTS = FOLDER.parents[1] / "requirements" / "mcp-clients.txt"
 _PACKAGES = (FOLDER / "package.json", FOLDER / "package-lock.json")
 
 
+_NO_CONNECTION = ("ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH")
+"""What npm says where it cannot reach its registry."""
+
+
+class NoRegistryError(RuntimeError):
+    """The registry of npm cannot be reached from this machine."""
+
+
 @dataclass(frozen=True)
 class Programs:
     """The interpreter with langchain-mcp-adapters, Node, and the folder of Node's packages."""
@@ -58,7 +66,7 @@ class Programs:
 def find_programs(progress: Progress = to_stderr) -> Programs:
     """The programs of the cache; installs them where they are missing, and waits for another process that does.
 
-    Raises RuntimeError with the end of the installer's output.
+    Raises RuntimeError with the end of the installer's output, NoRegistryError where npm has no connection.
     """
     pinned = b"".join(file.read_bytes() for file in (REQUIREMENTS, *_PACKAGES))
     folder = (
@@ -104,11 +112,21 @@ def _install(folder: Path) -> None:
 def _run(*command: str, cwd: Path | None = None) -> None:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
-        end = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
-        raise RuntimeError(
+        said = done.stdout + done.stderr
+        end = "\n".join(said.splitlines()[-10:])
+        kind = NoRegistryError if any(code in said for code in _NO_CONNECTION) else RuntimeError
+        raise kind(
             f"cannot install MCP clients: {' '.join(command[:3])} (exit code {done.returncode}):\n{end}"
         )
 
 
+def main() -> None:
+    """Install them. Without a registry of npm the other tests can run; those that need the clients are skipped."""
+    try:
+        find_programs()
+    except NoRegistryError as error:
+        print(f"{error}\ntests/cluster/test_mcp_clients.py will be skipped", file=sys.stderr)
+
+
 if __name__ == "__main__":
-    find_programs()
+    main()
