@@ -208,11 +208,12 @@ def _blindness(
     if needed is None or solved < needed:
         return Blindness(solved=solved, needed=needed)
     least = min_baseline_points(request)
+    if fmean(success["baseline"]) * 100 >= float(least):
+        return None
     better = _interval(request, differences, goal=Goal.SUPERIOR)
-    is_better = evaluate(better, goal=Goal.SUPERIOR, margin=margin) is Verdict.PASS
-    if not is_better and fmean(success["baseline"]) * 100 < float(least):
-        return Blindness(solved=solved, needed=needed, baseline_points=least)
-    return None
+    if evaluate(better, goal=Goal.SUPERIOR, margin=margin) is Verdict.PASS:
+        return None
+    return Blindness(solved=solved, needed=needed, baseline_points=least)
 
 
 def needed_solved(n: int, *, margin: float, alpha: float) -> int | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from modelops.infra_agent import wording
-from modelops.infra_agent.hands import Hands
+from modelops.infra_agent.hands import Hands, Running
 from modelops.infra_agent.heard import Heard
 from modelops.infra_agent.state import (
     Abort,
@@ -38,16 +40,7 @@ async def roll_back(hands: Hands, heard: Heard) -> Plan:
 
 async def cancel(hands: Hands, heard: Heard) -> Plan:
     """Stop the training, evaluation or deployment that is named, or the only one that runs."""
-    if heard.run:
-        found = await hands.find_running(heard.run)
-    else:
-        active = [one for one in await hands.running(heard.agent) if not one.finished]
-        if len(active) != 1:
-            names = ", ".join(f"{one.name} of {one.agent}" for one in active)
-            raise ToolRefused(f"Which one: {names}?" if active else "Nothing runs that could be cancelled")
-        found = active[0]
-    if found.finished:
-        raise ToolRefused(f"{found.name} has ended already")
+    found = await _what_runs(hands, heard, "cancelled", kinds=("training", "evaluation", "deployment"))
     if found.kind == "training":
         text = f"Training {found.name} of {found.agent} is stopped for good; what it has cost stays billed. Cancel it?"
         action: Action = CancelTraining(run=found.name)
@@ -60,18 +53,7 @@ async def cancel(hands: Hands, heard: Heard) -> Plan:
 async def set_paused(hands: Hands, heard: Heard) -> Plan:
     """Pause what runs for the agent, or the run that is named; or let it go on."""
     paused = heard.intent == "pause"
-    if heard.run:
-        found = await hands.find_running(heard.run)
-    else:
-        active = [
-            one for one in await hands.running(heard.agent) if not one.finished and one.kind != "evaluation"
-        ]
-        if len(active) != 1:
-            names = ", ".join(f"{one.name} of {one.agent}" for one in active)
-            raise ToolRefused(f"Which one: {names}?" if active else "Nothing runs that could be paused")
-        found = active[0]
-    if found.finished:
-        raise ToolRefused(f"{found.name} has ended already")
+    found = await _what_runs(hands, heard, "paused", kinds=("training", "deployment"))
     if found.kind == "training":
         how = "stops its job, and keeps its last checkpoint" if paused else "goes on from its last checkpoint"
     else:
@@ -81,6 +63,21 @@ async def set_paused(hands: Hands, heard: Heard) -> Plan:
     text = f"The {found.kind} {found.name} of {found.agent} {how}. Proceed?"
     action = SetPaused(what=found.kind, name=found.name, paused=paused)
     return plan_of(found.agent, action, text, f"{heard.intent} {found.kind} of {found.agent}", max_usd=0.0)
+
+
+async def _what_runs(hands: Hands, heard: Heard, done: str, *, kinds: Sequence[str]) -> Running:
+    """The run that is named, or the only one of `kinds` that runs. Raises ToolRefused; `done`: what is asked for."""
+    if heard.run:
+        found = await hands.find_running(heard.run)
+    else:
+        active = [one for one in await hands.running(heard.agent) if not one.finished and one.kind in kinds]
+        if len(active) != 1:
+            names = ", ".join(f"{one.name} of {one.agent}" for one in active)
+            raise ToolRefused(f"Which one: {names}?" if active else f"Nothing runs that could be {done}")
+        found = active[0]
+    if found.finished:
+        raise ToolRefused(f"{found.name} has ended already")
+    return found
 
 
 async def approve(hands: Hands, heard: Heard) -> Plan:
