@@ -473,6 +473,54 @@ def test_examples_that_were_trained_on_are_left_out(
     ]
 
 
+def test_the_report_is_beside_the_training_data(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    """A program that starts again commits it once."""
+    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", [held_out[0].langsmith()["inputs"]])
+    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    repo, folder = learnt["repo"], f"evaluations/{program_input['rollout']}"
+    assert result["report_url"] == f"{sandbox.hub}/datasets/{repo}/blob/main/{folder}/report.md"
+    files = hf.list_repo_files(repo, repo_type="dataset")
+    assert {f"{folder}/{name}" for name in ("report.md", "report.html", "interval.svg")} <= set(files)
+    page = Path(hf.hf_hub_download(repo, f"{folder}/report.md", repo_type="dataset")).read_text(
+        encoding="utf-8"
+    )
+    assert result["explain"].split(":")[0] in page
+    assert "**Passed: the candidate may be deployed.**" in page
+
+    (tmp_path / "p" / "result.json").unlink()
+    commits = len(hf.list_repo_commits(repo, repo_type="dataset"))
+    assert run_program(sandbox, MODULE, tmp_path / "p", program_input)["report_url"] == result["report_url"]
+    assert len(hf.list_repo_commits(repo, repo_type="dataset")) == commits
+
+
+def test_a_public_repository_gets_no_report_and_the_verdict_stands(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    repo = f"{USER}/{unique('data')}"
+    hf.create_repo(repo, repo_type="dataset", private=False)
+    learnt = upload_learnt(hf, repo, [held_out[0].langsmith()["inputs"]])
+    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert result["verdict"] == "pass"
+    assert "report_url" not in result
+    assert result["findings"][-1] == (
+        f"the report was not published: dataset repository {learnt['repo']} is public, and the report has examples in it"
+    )
+
+
 def test_a_dataset_of_the_form_before_is_compared_by_its_inputs_and_the_findings_say_so(
     sandbox: SandboxInfo,
     hf: HfApi,

@@ -16,6 +16,8 @@ from modelops.evaluation.journal import Answer, AnswerJournal
 from modelops.evaluation.model_client import is_final
 from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms, score_answers
 from modelops.evaluation.questions import Question, read_questions
+from modelops.evaluation.report.content import report_of
+from modelops.evaluation.report.publish import publish_report
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.result import result_document
 from modelops.grammar import counted, verb
@@ -29,7 +31,7 @@ FEW_EXAMPLES = 50
 
 
 def evaluate(work: WorkDir) -> dict[str, Any]:
-    """Ask both models, compare them and record the experiments; returns the content of `result.json`.
+    """Ask both models, compare them, record the experiments and publish the report; returns `result.json`.
 
     Raises ProgramFailure, NotLoopbackError.
     """
@@ -48,9 +50,23 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     recorded = record_experiments(request, dataset, questions, answers, scores)
     if "unrecorded" in recorded:
         findings.append(recorded.pop("unrecorded"))
+    report = report_of(
+        request,
+        outcome,
+        questions,
+        answers,
+        scores,
+        dataset=f"{dataset.name} as of {dataset.as_of}",
+        findings=findings,
+        experiment_url=str(recorded.get("experiment_url", "")),
+    )
+    published = publish_report(report, request)
+    if "unpublished" in published:
+        findings.append(published.pop("unpublished"))
     return {
         **result_document(request, outcome),
         **recorded,
+        **published,
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,

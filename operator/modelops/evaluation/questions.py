@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import ScorerType
@@ -33,6 +33,7 @@ class Question:
     inputs: Mapping[str, Any]
     messages: tuple[Message, ...]
     target: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_questions(
@@ -231,7 +232,13 @@ def _question(example: Example, *, request: Request) -> Question:
         raise _FaultyExampleError(
             f"its target is {error}, and spec.evaluation.scorer is json, which you may change"
         ) from error
-    return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
+    return Question(
+        example=example.id,
+        inputs=example.inputs,
+        messages=tuple(messages),
+        target=target,
+        metadata=example.metadata,
+    )
 
 
 def _require_text(example: Example, text: str, *, calls: bool) -> None:

@@ -104,6 +104,9 @@ class Comparison(Result):
     findings: tuple[str, ...]
     created: bool
     message: str
+    report_url: str | None = Field(
+        default=None, description="The report with examples side by side, on the Hub."
+    )
 
 
 class Deployment(Result):

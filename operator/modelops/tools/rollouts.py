@@ -255,6 +255,7 @@ def comparison_of(
         findings=status.findings if status else (),
         created=created,
         message=what_happens(rollout),
+        report_url=(status.report_url or None) if status else None,
     )
 
 

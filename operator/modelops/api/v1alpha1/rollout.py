@@ -434,6 +434,12 @@ class EvaluationStatus(StatusModel):
         max_length=1024,
         description="URL of the comparison in LangSmith. Empty if it was not recorded there.",
     )
+    report_url: str = Field(
+        default="",
+        max_length=1024,
+        description="URL of the report on the Hub, in the data repository of the candidate. Empty if the candidate has "
+        "none, or if the report was not published.",
+    )
     recorded: bool = Field(
         default=True, description="Whether LangSmith has every answer and score of the evaluation."
     )

@@ -111,6 +111,7 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         verdict=str(result["verdict"]),
         recommendation=str(result["recommendation"]),
         experiment_url=str(result.get("experiment_url") or "")[:1024],
+        report_url=str(result.get("report_url") or "")[:1024],
         recorded=bool(result.get("recorded", True)),
         candidates_compared=state.require_record().candidates_compared.get(version, 0) + 1,
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
