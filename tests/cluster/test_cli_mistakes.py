@@ -122,6 +122,7 @@ def test_the_messages_of_the_api_server_are_those_for_people(cluster: LocalClust
         ["train", "docs", "--dataset", "ls://x", "--max-usd", "5", "--dry-run=server"],
         ["evaluate", "docs", f"org/model@{'c' * 40}", "--dry-run=server"],
         ["deploy", "docs", f"org/model@{'c' * 40}", "--dry-run=server"],
+        ["init", "feature_dev", "--yes"],
     ],
     ids=lambda value: " ".join(value[:2]),
 )

@@ -282,6 +282,16 @@ def test_a_run_is_followed_until_it_ends_and_stopped(terminal: Terminal) -> None
     assert terminal.modelops("watch", RUN, expect=1).stdout.endswith(
         ": Cancelled: cancelled by spec.cancel\n"
     )
+    (line,) = terminal.modelops("watch", RUN, "-o", "json", expect=1).stdout.splitlines()
+    found = json.loads(line)
+    assert (found["kind"], found["status"]["phase"], found["spec"]["cancel"]) == (
+        "TrainingRun",
+        "Cancelled",
+        True,
+    )
+    once = YAML(typ="safe").load(terminal.modelops("watch", RUN, "--once", "-o", "yaml").stdout)
+    assert [one["metadata"]["name"] for one in once] == [RUN]
+    assert terminal.modelops("watch", RUN, "--once", "-o", "name").stdout == f"trainingrun.{GROUP}/{RUN}\n"
 
 
 def test_a_watch_ends_where_its_object_is_deleted(terminal: Terminal, kubectl: Kubectl) -> None:
@@ -462,6 +472,8 @@ def test_init_writes_a_manifest_that_the_api_server_takes(
         "apiKeyEnv": "OPENROUTER_API_KEY",
     }
     assert terminal.names("agentmodels") == ["docs"], "init stores nothing"
+    assert json.loads(terminal.modelops("init", "feature_dev", "-o", "json").stdout) == manifest
+    assert terminal.modelops("init", "feature_dev", "-o", "name").stdout.startswith(f"agentmodel.{GROUP}/")
     kubectl("apply", "-f", str(file), namespace=place, check=True)
     assert "feature_dev" in terminal.modelops("spend").stdout
 

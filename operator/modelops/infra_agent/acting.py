@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from modelops.grammar import counted
 from modelops.infra_agent.hands import Hands, Offer, Running, TeamSettings
 from modelops.infra_agent.state import (
     Abort,
@@ -95,8 +96,8 @@ async def _collect(hands: Hands, plan: Plan, action: Collect) -> Done:
     )
     await hands.store_failures(failures, key=plan.id)
     return Done(
-        said=f"Created ls://{action.name} with {len(action.runs)} examples. Correct their outputs in LangSmith and set "
-        f"metadata.success to true. Then say 'train {plan.agent} on ls://{action.name}'."
+        said=f"Created ls://{action.name} with {counted(len(action.runs), 'example')}. Correct their outputs in "
+        f"LangSmith and set metadata.success to true. Then say 'train {plan.agent} on ls://{action.name}'."
     )
 
 
