@@ -74,6 +74,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path: Path, text: str, sa
     for command in (["spend"], ["watch"], ["prune", "docs"], ["registry", "export"]):
         done = run(*command, kubeconfig=file)
         assert (done.returncode, says in done.stderr) == (2, True), done
+        assert ("kubectl get --raw /readyz" in done.stderr) == ("does not answer" in done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_models_shows_what_serves_and_the_history_in_pages(terminal: Terminal) -
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("models", "dcos"), "has no agent 'dcos': did you mean docs?"),
+        (("models", "dcos"), "has no agent 'dcos': did you mean docs? An agent of"),
         (("evaluate", "docs", "v9.9.9", "--yes"), "has no model 'v9.9.9'"),
         (("deploy", "docs", "--strategy", "canary", "--yes"), "use immediate, or canary_<n>pct"),
         (("deploy", "docs", "--target", "azure", "--yes"), "'azure' is no target"),
@@ -346,7 +346,7 @@ def test_a_developer_who_may_not_read_config_maps_sees_what_the_status_shows(
 def test_without_rights_or_a_cluster_the_message_says_which_and_who(terminal: Terminal) -> None:
     said = terminal.modelops("spend", user="bob", expect=1).stderr
     assert 'User "bob" cannot list' in said
-    assert "--clusterrole=view" in said
+    assert "--clusterrole=view --user=bob`" in said
     said = terminal.modelops("spend", "--context", "elsewhere", expect=2).stderr
     assert "elsewhere" in said
     assert "--as-group needs --as" in terminal.modelops("spend", "--as-group", "team", expect=2).stderr
