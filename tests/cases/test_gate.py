@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from tests.unit.evaluation.asked import QUESTIONS, answer, request
 
-from modelops.api.v1alpha1.rollout import ScorerType
-from modelops.domain.gates.scoring import score
-from modelops.evaluation import outcome as outcome_module
+from modelops.domain.gates.scoring import equal_json
+from modelops.evaluation import scored_answers as scored_answers_module
 from modelops.evaluation.evaluate import require_answers_of_candidate, unscored_answer_findings
-from modelops.evaluation.outcome import Outcome, compare_arms, score_answers
+from modelops.evaluation.outcome import Outcome, compare_arms
 from modelops.evaluation.request import ARMS, Request
 from modelops.evaluation.result import result_document
+from modelops.evaluation.scored_answers import NO_SCORE, score_answers
 from modelops.workdir import ProgramFailure
 
 PROSE = "Removes the entry, and returns whether there was one."
@@ -112,15 +112,15 @@ def test_one_answer_that_cannot_be_read_is_one_failed_answer(text: str, parse: d
 
 
 def test_json_true_is_not_the_number_1() -> None:
-    assert score(ScorerType.JSON, answer='{"ok": 1}', target='{"ok": true}') == 0.0
+    assert equal_json('{"ok": 1}', '{"ok": true}') == 0.0
 
 
 def test_pattern_that_takes_too_long_on_a_cut_off_answer_fails_that_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outcome_module, "READ_SECONDS", 0.02)
+    monkeypatch.setattr(scored_answers_module, "READ_SECONDS", 0.02)
     pattern = {"type": "regex", "pattern": "^[a-z]*[a-z]*[a-z]*[a-z]*;$"}
     asked = request(prompt={**request().prompt.wire(), "parse": pattern})
     questions = [replace(QUESTIONS[0], target="ok;")]
     answers = [answer("candidate", 0, "a" * 500)]
-    assert score_answers(asked, questions, answers) == {("candidate", "0", 0): None}
+    assert score_answers(asked, questions, answers) == {("candidate", "0", 0): NO_SCORE}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from modelops.evaluation.journal import Answer, AnswerJournal
 from modelops.evaluation.model_client import ModelClient
-from modelops.evaluation.questions import Question
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 
 Call = tuple[ArmName, Question, int]
@@ -39,7 +39,7 @@ async def collect_answers(
     async def work() -> None:
         nonlocal reported_at
         for arm, question, repetition in missing:
-            reply = await clients[arm].ask(question.messages)
+            reply = await clients[arm].ask(question.messages, question.tools)
             refusal = clients[arm].permanent_refusal(reply)
             answered = any(a.arm == arm and a.error is None for a in journal.answers.values())
             # An account that has run out of credits stays so, also in the middle of an evaluation.

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import ParseType
-from modelops.api.v1alpha1.rollout import ScorerType
+from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.collect_answers import collect_answers
 from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal
 from modelops.evaluation.model_client import is_final
-from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms, score_answers
-from modelops.evaluation.questions import Question, read_questions
+from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms
+from modelops.evaluation.question import Question
+from modelops.evaluation.questions import read_questions
 from modelops.evaluation.report.content import report_of
 from modelops.evaluation.report.publish import publish_report
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.result import result_document
+from modelops.evaluation.scored_answers import score_answers
 from modelops.grammar import counted, verb
 from modelops.loopback import assert_address
 from modelops.workdir import ProgramFailure, WorkDir
@@ -150,21 +152,27 @@ def require_answers_of_candidate(request: Request, outcome: Outcome, answers: Se
     )
 
 
+_READS = (ScorerType.JSON, ScorerType.CUSTOM)
+"""Scorers that may find no score for an answer with a text."""
+
+
 def unscored_answer_findings(request: Request, arm: ArmName, found: ArmOutcome) -> list[str]:
     """How many answers of the arm no scorer saw, and why: its success rate says nothing about them."""
     parse, of = request.prompt.parse, found.calls - found.errors
     readers = (
         [f"spec.prompt.parse ({parse.type.value})"] if parse and parse.type is not ParseType.TEXT else []
     )
-    readers += ["scorer json"] if request.scorer.type is ScorerType.JSON else []
+    scorer = request.require_scorer()
+    readers += [f"scorer {scorer.described}"] if scorer.type in _READS or found.unreadable_comment else []
     readers = readers or ["the scorer in time"]
     what = f"{arm} {request.arms[arm].version}"
+    first = f" (the first: {found.unreadable_comment})" if found.unreadable_comment else ""
     findings = []
     if found.unreadable:
         findings.append(
             f"{what}: {counted(found.unreadable, 'answer', of=of)} could not be read by {' and '.join(readers)}, and "
-            f"{verb(found.unreadable, 'counts', 'count')} as no success. Read some answers, and correct spec.prompt "
-            "of the AgentModel if it does not ask for what the parser reads"
+            f"{verb(found.unreadable, 'counts', 'count')} as no success{first}. Read some answers, and correct "
+            "spec.prompt of the AgentModel if it does not ask for what the parser reads"
         )
     if found.empty:
         findings.append(
@@ -177,7 +185,7 @@ def unscored_answer_findings(request: Request, arm: ArmName, found: ArmOutcome) 
 def _findings(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> list[str]:
     """Facts that a person should know beside the numbers."""
     findings = []
-    if request.scorer.threshold == 0:
+    if request.require_scorer().threshold == 0:
         findings.append(
             "spec.evaluation.scorer.threshold is 0, so every answer that can be read and is not empty counts as "
             "a success"

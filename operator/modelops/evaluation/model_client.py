@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -91,11 +91,14 @@ class ModelClient:
         self._client = _client(arm)
         self._parameters = _parameters(arm, prompt)
 
-    async def ask(self, messages: Sequence[Message]) -> Reply:
-        """The model's reply, or the last failure after bounded retries: of 429 and 503, of answers without a text."""
+    async def ask(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> Reply:
+        """The model's reply to the messages, for which it may call the tools.
+
+        It is the last failure after bounded retries: of 429 and 503, and of answers without a text.
+        """
         pause = 0.5
         for attempt in range(1, MOST_ATTEMPTS + 1):
-            reply = replace(await self._call_once(messages), attempts=attempt)
+            reply = replace(await self._call_once(messages, tools), attempts=attempt)
             if attempt == _most_attempts(reply):
                 break
             await asyncio.sleep(min(reply.retry_after or pause, LONGEST_WAIT_SECONDS))
@@ -113,9 +116,10 @@ class ModelClient:
         """Close the connections."""
         await self._client.close()
 
-    async def _call_once(self, messages: Sequence[Message]) -> Reply:
+    async def _call_once(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Reply:
         import openai
 
+        offered: dict[str, Any] = {"tools": list(tools)} if tools else {}
         started, clock = time.time(), time.perf_counter()
 
         def reply(**fields: Any) -> Reply:
@@ -125,7 +129,7 @@ class ModelClient:
             # The SDK's own timeout is that of one read, and a service may send white space while it waits for a model.
             async with asyncio.timeout(ANSWER_SECONDS):
                 completion = await self._client.chat.completions.create(
-                    messages=cast(Any, list(messages)), **self._parameters
+                    messages=cast(Any, list(messages)), **offered, **self._parameters
                 )
         except openai.APIStatusError as error:
             body = text_of_body(error.response)

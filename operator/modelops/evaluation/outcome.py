@@ -7,29 +7,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import NormalDist, fmean
 
-from modelops.api.v1alpha1.rollout import Goal, ScorerType
-from modelops.domain import prompt as prompts
-from modelops.domain.answer_json import UnreadableJsonError, read_json
+from modelops.api.v1alpha1.rollout import Goal
 from modelops.domain.gates import cost, paired_mean, tango
-from modelops.domain.gates.scoring import score
 from modelops.domain.gates.tango import Interval, Pairs
 from modelops.domain.gates.verdict import Verdict, evaluate
 from modelops.evaluation.exact_bound import exact_bound
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
-from modelops.evaluation.questions import Question, has_pattern
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.time_limit import READ_SECONDS, TooSlow, processor_time_limit
-from modelops.grammar import counted
-from modelops.workdir import ProgramFailure
-
-Scores = Mapping[tuple[ArmName, str, int], float | None]
-"""The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that is empty or cannot
-be read."""
+from modelops.evaluation.scored_answers import Scores, is_success
 
 _HALF = Decimal(50)
-MOST_SLOW = 20
-"""Answers that may take longer before the evaluation is refused. So the whole scoring is bounded as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +35,11 @@ class ArmOutcome:
     cost_per_1k: Decimal | None
     errors: int
     unreadable: int
-    """Answers with a text that spec.prompt.parse, or the scorer's JSON, could not read. Each is no success."""
+    """Answers that spec.prompt.parse or the scorer could not read. Each is no success."""
+    unreadable_comment: str
+    """Why the scorer could not read the first of them; empty where it says nothing."""
     empty: int
-    """Answers without a text. Each is no success."""
+    """Answers without a text and without a call of a tool. Each is no success."""
     calls: int
 
 
@@ -83,50 +74,6 @@ class Outcome:
     """Why a pass would prove nothing, or None. Then the verdict is not PASS."""
     latency_p50: Ratio | None
     latency_p95: Ratio | None
-
-
-def score_answers(request: Request, questions: Sequence[Question], answers: Sequence[Answer]) -> Scores:
-    """The scores of all answers. An answer that takes too long to read has none.
-
-    Raises ProgramFailure PromptRenderFailed where a `regex` parse takes too long for `MOST_SLOW` answers: then the
-    expression is wrong.
-    """
-    targets = {question.example: question.target for question in questions}
-    scores: dict[tuple[ArmName, str, int], float | None] = {}
-    slow = 0
-    for answer in answers:
-        try:
-            scores[answer.key] = _score(request, answer.text, target=targets[answer.example])
-        except TooSlow as error:
-            scores[answer.key] = None
-            slow += 1
-            if slow == MOST_SLOW and has_pattern(request):
-                raise ProgramFailure(
-                    "PromptRenderFailed",
-                    f"the AgentModel's spec.prompt.parse takes {error} to read each of {counted(slow, 'answer')}; "
-                    "simplify the pattern, so that no group that repeats is repeated",
-                ) from error
-    return scores
-
-
-def _score(request: Request, text: str | None, *, target: str) -> float | None:
-    if text is None:
-        return None
-    try:
-        with processor_time_limit(READ_SECONDS):
-            parsed = prompts.parse(request.prompt, text)
-            if not parsed.strip():
-                return None
-            if request.scorer.type is ScorerType.JSON:
-                read_json(parsed)
-            return score(request.scorer.type, answer=parsed, target=target)
-    except (prompts.AnswerError, UnreadableJsonError):
-        return None
-
-
-def is_success(request: Request, value: float | None) -> bool:
-    """Whether an answer with this score is a success. Without a score it is none, whatever the threshold is."""
-    return value is not None and value >= float(request.scorer.threshold)
 
 
 def compare_arms(
@@ -229,8 +176,9 @@ def _arm(
     calls = [answer for answer in answers if answer.arm == arm]
     succeeded = [answer for answer in calls if answer.error is None]
     bills = [Decimal(answer.cost_usd) for answer in succeeded if answer.cost_usd is not None]
-    unscored = [answer.text for answer in succeeded if scores[answer.key] is None]
-    empty = sum(not (text or "").strip() for text in unscored)
+    unscored = [answer for answer in succeeded if scores[answer.key].value is None]
+    empty = sum(answer.is_empty for answer in unscored)
+    comments = (scores[answer.key].comment for answer in unscored)
     busy = [(answer.started, answer.started + answer.latency_ms / 1000) for answer in calls]
     return ArmOutcome(
         success=success,
@@ -244,6 +192,7 @@ def _arm(
         ),
         errors=len(calls) - len(succeeded),
         unreadable=len(unscored) - empty,
+        unreadable_comment=next(filter(None, comments), ""),
         empty=empty,
         calls=len(calls),
     )

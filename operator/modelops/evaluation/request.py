@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
-from modelops.api.v1alpha1.rollout import Goal, ScorerType
+from modelops.api.v1alpha1.rollout import Goal
+from modelops.api.v1alpha1.scorer import ScorerType
+from modelops.domain.established import require_established
 from modelops.workdir import ProgramFailure
 
 ArmName = Literal["baseline", "candidate"]
@@ -55,6 +57,12 @@ class ScorerRule(_Part):
 
     type: ScorerType
     threshold: Decimal
+    name: str | None = None
+
+    @property
+    def described(self) -> str:
+        """Its type, and the name of a team's own scorer, for a message."""
+        return f"{self.type.value} {self.name}" if self.name else self.type.value
 
 
 class HubRevision(_Part):
@@ -67,12 +75,12 @@ class HubRevision(_Part):
 class Request(_Part):
     """One evaluation.
 
-    `rollout` is the Rollout's uid. `margin_points` and `min_baseline_points` are in percentage points; without the
-    second it follows from the margin. `train_digests` are digests of the inputs that the candidate was trained on,
-    where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
-    `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which
-    may have been trained by ModelOps, too. `record_seconds`: how long recording in LangSmith is retried; the verdict
-    does not need it.
+    `rollout` is the Rollout's uid. Without `scorer` the evaluation is refused, with a suggestion. `margin_points` and
+    `min_baseline_points` are in percentage points; without the second it follows from the margin. `train_digests` are
+    digests of the inputs that the candidate was trained on, where the operator knows them. `training_dataset` is the
+    dataset of the candidate's own training, `earlier_datasets` are those of the models that it was trained from, and
+    `base` is the model before them, which may have been trained by ModelOps, too. `record_seconds`: how long recording
+    in LangSmith is retried; the verdict does not need it.
     """
 
     v: Literal[1]
@@ -82,7 +90,7 @@ class Request(_Part):
     as_of: str | None = None
     arms: Arms
     prompt: PromptContract
-    scorer: ScorerRule
+    scorer: ScorerRule | None = None
     margin_points: Annotated[Decimal, Field(ge=0, le=100)]
     min_baseline_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     goal: Goal
@@ -95,6 +103,10 @@ class Request(_Part):
     base: HubRevision = HubRevision()
     train_digests: tuple[str, ...] = ()
     record_seconds: Annotated[float, Field(ge=0)] = 45.0
+
+    def require_scorer(self) -> ScorerRule:
+        """The scorer: an evaluation without one is refused when its questions are read."""
+        return require_established(self.scorer, "the scorer of the evaluation")
 
     @classmethod
     def of(cls, document: Any) -> Request:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from modelops.api.v1alpha1.rollout import Goal, ScorerType
+from modelops.api.v1alpha1.rollout import Goal
+from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.gates.tango import mcnemar_p
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.latency import Ratio
@@ -26,6 +27,8 @@ def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
         "interval": [points(outcome.interval.low), points(outcome.interval.high)],
         "margin_points": f"{request.margin_points.normalize():f}",
         "goal": request.goal.value,
+        "scorer": request.require_scorer().described,
+        "threshold": threshold_of(request),
         "alpha": str(request.alpha),
         "verdict": outcome.verdict.value,
         "recommendation": outcome.verdict.recommendation,
@@ -42,18 +45,19 @@ def explain(request: Request, outcome: Outcome) -> str:
         f"{request.arms[arm].version} succeeds on {outcome.arms[arm].success * 100:.1f} %"
         for arm in reversed(ARMS)
     )
+    scorer = f"scorer {request.require_scorer().described}, threshold {threshold_of(request)}"
     confidence = round((1 - 2 * float(request.alpha)) * 100)
     return (
         f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
-        f"{points(outcome.interval.high)}; scorer {request.scorer.type.value}, threshold {threshold_of(request)}). "
+        f"{points(outcome.interval.high)}; {scorer}). "
         f"{_failed_calls(request, outcome)}{_blindness(request, outcome) or _conclusion(request, outcome)}"
     )
 
 
 def threshold_of(request: Request) -> str:
     """The scorer's threshold as a decimal number."""
-    return f"{request.scorer.threshold.normalize():f}"
+    return f"{request.require_scorer().threshold.normalize():f}"
 
 
 def _failed_calls(request: Request, outcome: Outcome) -> str:
@@ -99,19 +103,28 @@ def _blindness(request: Request, outcome: Outcome) -> str:
             f"Only {counted(solved, 'example', of=outcome.n)} {verb(solved, 'is', 'are')} solved by either model, so a "
             f"model that solves none of them would be within the margin of {margin} points; it takes {blindness.needed}"
         )
-    threshold = threshold_of(request)
-    advice = {
+    return f"{found}. Read some answers; {_advice(request)}."
+
+
+def _advice(request: Request) -> str:
+    """What to change where no or few answers succeed."""
+    kind, threshold = request.require_scorer().type, threshold_of(request)
+    lower = f"lower spec.evaluation.scorer.threshold {threshold}, or correct spec.prompt"
+    return {
         ScorerType.EXACT: (
-            "scorer exact counts only an answer that equals the expected one: set spec.evaluation.scorer to tokenF1 "
-            "with a threshold such as 0.5 for prose, or to json for JSON"
+            "scorer exact counts only an answer that equals the expected one: set spec.evaluation.scorer to chrF or "
+            "tokenF1 with a threshold such as 0.5 for prose, to json for JSON, or to tests for code with tests"
         ),
-        ScorerType.TOKEN_F1: f"lower spec.evaluation.scorer.threshold {threshold}, or correct spec.prompt",
         ScorerType.JSON: (
-            "scorer json counts only JSON that equals the expected one: correct spec.prompt, or use scorer tokenF1 if "
-            "the answers are prose"
+            "scorer json counts only JSON that equals the expected one: correct spec.prompt, or use scorer chrF if the "
+            "answers are prose"
         ),
-    }[request.scorer.type]
-    return f"{found}. Read some answers; {advice}."
+        ScorerType.REGEX: "correct spec.prompt, or the expressions in outputs.pattern (spec.evaluation.scorer regex)",
+        ScorerType.TOKEN_F1: lower,
+        ScorerType.CHRF: lower,
+        ScorerType.TESTS: "correct spec.prompt, or the tests in outputs.tests (spec.evaluation.scorer tests)",
+        ScorerType.CUSTOM: lower,
+    }[kind]
 
 
 def _conclusion(request: Request, outcome: Outcome) -> str:

@@ -1,7 +1,7 @@
 """A request, questions and answers for tests of the evaluation's arithmetic."""
 
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.questions import Question
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import ArmName, Request
 
 ARM = {"model": "m", "base_url": "http://127.0.0.1:1/v1", "api_key_env": "KEY"}

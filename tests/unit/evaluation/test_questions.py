@@ -9,9 +9,11 @@ from tests.unit.evaluation.asked import answer, request
 
 from modelops.datasets.download import Example, LoadedDataset
 from modelops.evaluation.learnt_inputs import LearntInputs, TrainingInputs
-from modelops.evaluation.outcome import compare_arms, score_answers
-from modelops.evaluation.questions import Question, select_questions
+from modelops.evaluation.outcome import compare_arms
+from modelops.evaluation.question import Question
+from modelops.evaluation.questions import select_questions
 from modelops.evaluation.request import ARMS, Request
+from modelops.evaluation.scored_answers import score_answers
 from modelops.workdir import ProgramFailure
 
 PLAIN = {"user": "{{ inputs.task }}", "assistant": "{{ outputs.text }}"}

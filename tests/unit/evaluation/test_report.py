@@ -8,14 +8,15 @@ import pytest
 from tests.unit.evaluation.asked import answer, request
 
 from modelops.domain.gates.verdict import Verdict
-from modelops.evaluation.outcome import compare_arms, score_answers
-from modelops.evaluation.questions import Question
+from modelops.evaluation.outcome import compare_arms
+from modelops.evaluation.question import Question
 from modelops.evaluation.report.content import MOST_CASES, MOST_CHARACTERS, Report, report_of
 from modelops.evaluation.report.html import html
 from modelops.evaluation.report.interval_picture import interval_picture
 from modelops.evaluation.report.markdown import markdown
 from modelops.evaluation.report.publish import publish_report
 from modelops.evaluation.request import ARMS
+from modelops.evaluation.scored_answers import score_answers
 
 HOSTILE = "</pre><script>alert(1)</script> ``` ![x](http://example.com) | *b* [l](http://example.com) # h"
 FORMATS = {"prompt": {"user": "{{ inputs.task }}", "assistant": "{{ outputs.text }}"}}

@@ -21,9 +21,9 @@ from modelops.api.v1alpha1.meta import (
     Measured,
     Money,
     Points,
-    Share,
     StatusModel,
 )
+from modelops.api.v1alpha1.scorer import Scorer
 
 _COMMIT = r"^[0-9a-f]{40}$"
 _VERSION = r"^v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?$"
@@ -72,28 +72,6 @@ class Candidate(
     )
 
 
-class ScorerType(StrEnum):
-    """The ways to score an answer against the example's expected answer."""
-
-    EXACT = "exact"
-    TOKEN_F1 = "tokenF1"
-    JSON = "json"
-
-
-class Scorer(ApiModel):
-    """How an answer is scored, and the score from which it is a success."""
-
-    type: ScorerType = Field(
-        default=ScorerType.EXACT,
-        description="Score of an answer against the example's expected answer, from 0 to 1. exact scores 1 "
-        "if both are equal. tokenF1 is the harmonic mean of shared words (precision and recall). json "
-        "scores 1 if both are equal as JSON.",
-    )
-    threshold: Share = Field(
-        default="1", description="Lowest score that counts as a success, from 0 to 1, as a decimal string."
-    )
-
-
 class Goal(StrEnum):
     """The hypotheses that an evaluation can test."""
 
@@ -108,9 +86,11 @@ class Evaluation(ApiModel):
         default=None,
         description="Held-out LangSmith dataset. If it is empty, the AgentModel's langsmith.evaluationDataset is used.",
     )
-    scorer: Scorer = Field(
-        default_factory=Scorer,
-        description="How an answer is scored, and the score from which it is a success.",
+    scorer: Scorer | None = Field(
+        default=None,
+        description="How an answer is scored, and the score from which it is a success. If it is empty, the "
+        "AgentModel's langsmith.scorer is used. Without both nothing is evaluated, and the message suggests one that "
+        "fits the examples.",
     )
     margin_points: Points = Field(
         default="5",
@@ -409,12 +389,14 @@ class EvaluationStatus(StatusModel):
         default="", max_length=16, description="Margin of spec.evaluation.marginPoints, in percentage points."
     )
     scorer: str = Field(
-        default="", max_length=16, description="Type of the scorer: spec.evaluation.scorer.type."
+        default="",
+        max_length=80,
+        description="Scorer of the evaluation: its type, and the name of a scorer of your own.",
     )
     threshold: str = Field(
         default="",
         max_length=16,
-        description="Lowest score that counted as a success: spec.evaluation.scorer.threshold.",
+        description="Lowest score that counted as a success.",
     )
     dataset_version: str = Field(
         default="",

@@ -24,7 +24,7 @@ from modelops.domain.rollout.actions import (
     StopProgram,
 )
 from modelops.domain.rollout.deadline import latest_end
-from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.evaluation_scores import evaluation_dataset, evaluation_scorer
 from modelops.domain.rollout.evaluation_wait import billing_words, gives_up_waiting_for_token, latest_token
 from modelops.domain.rollout.learnt_data import learnt_data
 from modelops.domain.rollout.state import State
@@ -157,7 +157,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
     name = agent.metadata.name
     entry = next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)
     stable = next((e for e in record.endpoints if e.name == record.stable.endpoint_name), None)
-    spec = rollout.spec.evaluation
+    spec, scorer = rollout.spec.evaluation, evaluation_scorer(state)
 
     def side(target: Target, env: str, per_hour: int | None) -> dict[str, Any]:
         reference = "openRouter" if target.endpoint == "openrouter" else "huggingFace"
@@ -186,7 +186,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
             ),
         },
         "prompt": prompt.wire(),
-        "scorer": {"type": spec.scorer.type.value, "threshold": spec.scorer.threshold},
+        "scorer": scorer.wire() if scorer else None,
         "margin_points": spec.margin_points,
         "min_baseline_points": spec.min_baseline_points,
         "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",

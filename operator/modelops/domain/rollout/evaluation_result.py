@@ -19,7 +19,7 @@ from modelops.domain.rollout.evaluation import (
     report_failed_program,
     start_program,
 )
-from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.evaluation_scores import evaluation_dataset, evaluation_scorer
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.rollout.targets import require_candidate_target
@@ -95,7 +95,7 @@ def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> 
 def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
     """The evaluation's `result.json` as the status has it."""
     version = f"{evaluation_dataset(state)}@{result.get('as_of', '')}"
-    scorer = state.rollout.spec.evaluation.scorer
+    scorer = evaluation_scorer(state)
     warning = standing_cost_warning(state, state.rollout.status.standing_usd_per_month)
     findings = (*((warning,) if warning else ()), *result.get("findings", ()))
     return EvaluationStatus(
@@ -105,8 +105,8 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         difference_points=str(result["difference_points"]),
         interval_points=tuple(str(end) for end in result["interval"]),
         margin_points=str(result["margin_points"]),
-        scorer=scorer.type.value,
-        threshold=scorer.threshold,
+        scorer=str(result.get("scorer") or (scorer.type.value if scorer else "")),
+        threshold=str(result.get("threshold") or (scorer.threshold if scorer else "")),
         dataset_version=version,
         verdict=str(result["verdict"]),
         recommendation=str(result["recommendation"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelops.api.v1alpha1.scorer import Scorer
 from modelops.domain.record import Record
 from modelops.domain.rollout.state import State
 
@@ -47,3 +48,9 @@ def evaluation_dataset(state: State) -> str:
     settings = state.agent_model.spec.langsmith if state.agent_model else None
     name = from_rollout or (settings.evaluation_dataset if settings else None) or ""
     return name if not name or name.startswith("ls://") else f"ls://{name}"
+
+
+def evaluation_scorer(state: State) -> Scorer | None:
+    """The scorer: the rollout's, else the AgentModel's; None where neither names one."""
+    settings = state.agent_model.spec.langsmith if state.agent_model else None
+    return state.rollout.spec.evaluation.scorer or (settings.scorer if settings else None)

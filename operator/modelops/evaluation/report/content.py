@@ -9,12 +9,14 @@ from decimal import Decimal
 from statistics import fmean
 
 from modelops.datasets.sensitive import find_sensitive
+from modelops.domain.gates.tool_calls import said
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.outcome import Outcome, Scores, is_success
-from modelops.evaluation.questions import Question
+from modelops.evaluation.outcome import Outcome
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.result import explain, points, threshold_of
+from modelops.evaluation.scored_answers import Scores, is_success
 
 MOST_CASES = 10
 MOST_CHARACTERS = 2000
@@ -108,7 +110,7 @@ def report_of(
         versions=versions,
         facts=(
             ("dataset", dataset),
-            ("scorer", f"{request.scorer.type.value}, a success from {threshold_of(request)}"),
+            ("scorer", f"{request.require_scorer().described}, a success from {threshold_of(request)}"),
             ("goal", request.goal.value),
             ("models", " and ".join(f"{request.arms[arm].model} ({versions[arm]})" for arm in ARMS)),
             ("rollout uid", request.rollout),
@@ -164,26 +166,28 @@ def _worst(
     for question in sorted(lost, key=lambda question: (changes[question.example], question.example)):
 
         def change(repetition: int, example: str = question.example) -> float:
-            found = {arm: scores[arm, example, repetition] or 0.0 for arm in ARMS}
+            found = {arm: scores[arm, example, repetition].value or 0.0 for arm in ARMS}
             return found["candidate"] - found["baseline"]
 
         worst = min(range(request.repetitions), key=change)
         both = {arm: given[arm, question.example, worst] for arm in ARMS}
         shown = {
-            arm: f"(the call failed: {answer.error})" if answer.text is None else answer.text
+            arm: f"(the call failed: {answer.error})"
+            if answer.text is None
+            else said(answer.text, answer.calls)
             for arm, answer in both.items()
         }
-        asked = _last_message(question)
-        if any(find_sensitive(text) for text in (asked, question.target, *shown.values())):
+        asked, expected = _last_message(question), said(question.target, question.calls)
+        if any(find_sensitive(text) for text in (asked, expected, *shown.values())):
             withheld += 1
             continue
         cases.append(
             Case(
                 example=question.example,
                 question=_short(asked),
-                expected=_short(question.target),
+                expected=_short(expected),
                 answers={arm: _short(text) for arm, text in shown.items()},
-                scores={arm: scores[arm, question.example, worst] for arm in ARMS},
+                scores={arm: scores[arm, question.example, worst].value for arm in ARMS},
             )
         )
         if len(cases) == MOST_CASES:
