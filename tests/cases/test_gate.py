@@ -35,7 +35,7 @@ def test_prose_that_no_model_reproduces_exactly_is_inconclusive_and_a_better_sco
     asked = as_text()
     explained = result_document(asked, evaluated(asked, baseline=PROSE, candidate=PROSE))
     assert explained["verdict"] == "inconclusive"
-    assert "set spec.evaluation.scorer to tokenF1" in explained["explain"]
+    assert "set spec.evaluation.scorer to chrF" in explained["explain"]
 
 
 def with_successes(asked: Request, *, baseline: int, candidate: int, of: int) -> Outcome:
@@ -62,7 +62,7 @@ def test_where_a_model_without_success_would_pass_only_a_better_candidate_passes
     asked = as_text()
     explained = result_document(asked, with_successes(asked, baseline=baseline, candidate=candidate, of=119))
     assert explained["verdict"] == verdict
-    assert ("set spec.evaluation.scorer to tokenF1" in explained["explain"]) == (verdict == "inconclusive")
+    assert ("set spec.evaluation.scorer to chrF" in explained["explain"]) == (verdict == "inconclusive")
 
 
 def test_answers_that_the_parser_cannot_read_are_counted_for_each_model() -> None:

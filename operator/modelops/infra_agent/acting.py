@@ -108,6 +108,8 @@ async def _compare(hands: Hands, plan: Plan, action: Compare, team: TeamSettings
         "eval_dataset_id": action.eval_dataset_id,
         "max_usd": action.max_usd,
         **team.evaluation(),
+        "scorer": action.scorer,
+        "threshold": action.threshold,
     }
     if action.strategy is None:
         request = EvaluationRequest(**settings)

@@ -17,6 +17,8 @@ from modelops.mcp_server.arguments import (
     MaxUSD,
     Metrics,
     QuoteId,
+    ScorerName,
+    Threshold,
     WaitSeconds,
     own_key,
 )
@@ -30,7 +32,7 @@ from modelops.mcp_server.confirming import (
     still_offered,
     unconfirmed,
 )
-from modelops.mcp_server.plan_facts import candidate, stable
+from modelops.mcp_server.plan_facts import candidate, scorer_words, stable
 from modelops.mcp_server.progress import reported
 from modelops.mcp_server.services import Ctx
 from modelops.tools import rollouts
@@ -45,6 +47,8 @@ async def _offer(
     candidate_model: str,
     eval_dataset_id: str | None,
     metrics: list[str] | None,
+    scorer: str | None,
+    threshold: str | None,
     max_usd: float | None,
     idempotency_key: str | None,
 ) -> Offer:
@@ -53,6 +57,8 @@ async def _offer(
         candidate_model=candidate_model,
         eval_dataset_id=eval_dataset_id,
         metrics=metrics or (),
+        scorer=scorer,
+        threshold=threshold,
         max_usd=usd(max_usd) if max_usd is not None else None,
     )
     plan = await plan_evaluation(current_caller().client, request, key=own_key(idempotency_key))
@@ -63,6 +69,7 @@ async def _offer(
         facts=(
             ("model", quoted(candidate(plan))),
             ("serves now", stable(plan)),
+            ("scorer", quoted(scorer_words(plan))),
             ("dataset", quoted(dataset or own or "the agent's own")),
             ("cost", f"at most ${plan.spec['maxUSD']}, for its endpoint and the answers of both models"),
             ("time", "most often less than an hour, with the start of the endpoint"),
@@ -86,6 +93,8 @@ async def evaluate_model_vs_baseline(
     answer: Annotated[ElicitationResult[Confirm], Resolve(_confirmation)],
     eval_dataset_id: EvaluationData = None,
     metrics: Metrics = None,
+    scorer: ScorerName = None,
+    threshold: Threshold = None,
     max_usd: MaxUSD = None,
     quote_id: QuoteId = None,
     wait_seconds: WaitSeconds = 0,
@@ -117,7 +126,14 @@ async def evaluate_model_vs_baseline(
 
     async def again() -> Offer:
         return await _offer(
-            agent_name, candidate_model, eval_dataset_id, _names(metrics), max_usd, idempotency_key
+            agent_name,
+            candidate_model,
+            eval_dataset_id,
+            _names(metrics),
+            scorer,
+            threshold,
+            max_usd,
+            idempotency_key,
         )
 
     offer = await still_offered(ctx, offer, again)

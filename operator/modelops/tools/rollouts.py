@@ -35,8 +35,10 @@ Seen = Callable[[Rollout], None]
 class EvaluationRequest:
     """What is to be compared with the stable model.
 
-    `candidate_model`: see `candidates.candidate_of`. `scorer`: exact, contains, …, as the API names it; `threshold` and
-    `margin_points` as there. What is None comes from the agent's last Rollout, and then from the API's defaults.
+    `candidate_model`: see `candidates.candidate_of`. `scorer`: exact, json, …, as the API names it, or `custom:<name>`
+    for a team's own; `threshold` and `margin_points` as there. What is None comes from the agent's last Rollout, and
+    then from the API's defaults. The scorer has none: it comes from the AgentModel's langsmith.scorer, and without that
+    the Rollout ends before anything is paid, with a suggestion from the dataset.
     `max_usd`: the most that it may cost; None for the approval threshold of the agent.
     """
 
@@ -180,10 +182,7 @@ async def _spec_and_last_rollout(
     evaluation: dict[str, Any] = last.spec.evaluation.wire() if last else {}
     if request.eval_dataset_id:
         evaluation["dataset"] = request.eval_dataset_id
-    if request.scorer:
-        evaluation["scorer"] = {"type": request.scorer}
-    if request.threshold:
-        evaluation["scorer"] = {**evaluation.get("scorer", {}), "threshold": request.threshold}
+    evaluation |= _scorer(request, agent, evaluation.get("scorer"))
     if request.margin_points:
         evaluation["marginPoints"] = request.margin_points
     if request.max_examples:
@@ -195,6 +194,28 @@ async def _spec_and_last_rollout(
         "maxUSD": usd(request.max_usd or agent.spec.budget.approval_above_usd),
     }
     return agent, spec, last
+
+
+def _scorer(request: EvaluationRequest, agent: AgentModel, last: dict[str, Any] | None) -> dict[str, Any]:
+    """The field `scorer` of an evaluation as the request changes it; empty where it changes nothing.
+
+    `last`: the scorer of the agent's last Rollout, where that named one. Raises ToolRefused.
+    """
+    if request.scorer:
+        kind, _, name = request.scorer.partition(":")
+        scorer = {"type": kind, **({"name": name} if name else {})}
+    elif not request.threshold:
+        return {}
+    else:
+        own = agent.spec.langsmith.scorer if agent.spec.langsmith else None
+        scorer = last or (own.wire() if own else {})
+        if not scorer:
+            raise ToolRefused(
+                f"threshold {request.threshold} is of no use without a scorer, and neither a Rollout nor the "
+                f"AgentModel of {agent.spec.agent} names one: name it as well, such as chrF"
+            )
+    threshold = {"threshold": request.threshold} if request.threshold else {}
+    return {"scorer": {**scorer, **threshold}}
 
 
 async def deployment_spec(

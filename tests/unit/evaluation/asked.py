@@ -1,5 +1,6 @@
 """A request, questions and answers for tests of the evaluation's arithmetic."""
 
+from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ArmName, Request
@@ -43,4 +44,6 @@ def answer(arm: ArmName, example: int, text: str | None, *, repetition: int = 0,
     )
 
 
+TEXT_SCORERS = [kind for kind in ScorerType if kind not in (ScorerType.TESTS, ScorerType.CUSTOM)]
+"""Those that compare texts, without anything else."""
 QUESTIONS = [Question(example=str(n), inputs={}, messages=(), target="yes") for n in range(100)]

@@ -111,7 +111,7 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "read", "arguments"
     [
         (
             {"text": "", "tool_calls": [CALL]},
-            r"a call of a tool \(outputs\.tool_calls\) and no text, and calls cannot",
+            r"a call of a tool \(outputs\.tool_calls\) and no text, and the models would get no tool",
         ),
         (
             {"text": " ", "message": {"tool_calls": [CALL]}},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.unit.evaluation.asked import QUESTIONS, answer, request
+from tests.unit.evaluation.asked import QUESTIONS, TEXT_SCORERS, answer, request
 
 from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.evaluation.evaluate import require_answers_of_candidate
@@ -35,7 +35,7 @@ def outcome(baseline: str | None, candidate: str | None, **changes: Any) -> Outc
         st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(repr),
     ),
     parse=st.sampled_from(PARSES),
-    scorer=st.sampled_from(ScorerType),
+    scorer=st.sampled_from(TEXT_SCORERS),
     threshold=st.sampled_from(["0", "0.5", "1"]),
 )
 @example(text=DIGITS, parse=PARSES[1], scorer=ScorerType.JSON, threshold="1")
@@ -69,7 +69,7 @@ def test_answer_that_cannot_be_read_is_no_success_at_any_threshold(threshold: st
 
 
 @pytest.mark.parametrize("threshold", ["0", "1"])
-@pytest.mark.parametrize("scorer", list(ScorerType))
+@pytest.mark.parametrize("scorer", TEXT_SCORERS)
 @pytest.mark.parametrize(
     ("parse", "text"),
     [
@@ -92,7 +92,7 @@ def test_an_empty_answer_is_no_success_even_where_it_equals_the_target(
     assert scores == {one.key: NO_SCORE}
 
 
-@pytest.mark.parametrize("scorer", list(ScorerType))
+@pytest.mark.parametrize("scorer", TEXT_SCORERS)
 def test_two_models_without_any_success_are_inconclusive_with_the_reason(scorer: ScorerType) -> None:
     asked = request(scorer={"type": scorer.value, "threshold": "1"})
     found = outcome("<no>", "<no>", scorer={"type": scorer.value, "threshold": "1"})

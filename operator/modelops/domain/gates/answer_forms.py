@@ -50,31 +50,36 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """The scorer that fits: `described` says what the expected answers are, `threshold` is None where it is 1."""
+    """The scorer that fits, and what most of the expected answers are. `threshold` is None where it is 1."""
 
     type: ScorerType
     described: str
     threshold: str | None = None
+    advice: str = ""
+    """What a person should do beside that; a sentence, or empty."""
+
+
+_TODAYS_ANSWERS: Final = "Choose the threshold with some answers of today's model"
+_SUGGESTIONS: Final[Mapping[Form, Suggestion]] = {
+    Form.CALLS: Suggestion(type=ScorerType.EXACT, described="are calls of tools"),
+    Form.TESTED: Suggestion(type=ScorerType.TESTS, described=f"have tests (outputs.{TESTS})"),
+    Form.JSON: Suggestion(type=ScorerType.JSON, described="are JSON"),
+    Form.CODE: Suggestion(
+        type=ScorerType.CHRF,
+        threshold="0.9",
+        described="look like code without tests",
+        advice=f"Better, add tests to the examples (outputs.{TESTS}) and write type: tests",
+    ),
+    Form.LABEL: Suggestion(type=ScorerType.EXACT, described="are short labels"),
+    Form.PROSE: Suggestion(
+        type=ScorerType.CHRF, threshold="0.5", described="are prose", advice=_TODAYS_ANSWERS
+    ),
+}
 
 
 def suggest(expected: Sequence[Expected]) -> Suggestion:
     """The scorer that fits the expected answers, which are not empty."""
-    form = form_of(expected)
-    return {
-        Form.CALLS: Suggestion(type=ScorerType.EXACT, described="are calls of tools"),
-        Form.TESTED: Suggestion(type=ScorerType.TESTS, described=f"have tests (outputs.{TESTS})"),
-        Form.JSON: Suggestion(type=ScorerType.JSON, described="are JSON"),
-        Form.CODE: Suggestion(
-            type=ScorerType.CHRF,
-            described=(
-                f"look like code without tests, which no scorer judges well: add outputs.{TESTS} and use scorer tests, "
-                "or compare the letters"
-            ),
-            threshold="0.9",
-        ),
-        Form.LABEL: Suggestion(type=ScorerType.EXACT, described="are short labels"),
-        Form.PROSE: Suggestion(type=ScorerType.CHRF, described="are prose", threshold="0.5"),
-    }[form]
+    return _SUGGESTIONS[form_of(expected)]
 
 
 def form_of(expected: Sequence[Expected]) -> Form:

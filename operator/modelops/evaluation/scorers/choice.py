@@ -53,10 +53,10 @@ def require_scorer(request: Request, questions: Sequence[Question]) -> None:
     threshold = f', threshold: "{found.threshold}"' if found.threshold else ""
     raise ProgramFailure(
         "ScorerMissing",
-        "no scorer says which answers are right: there is no spec.evaluation.scorer, and no "
-        "spec.langsmith.scorer of the AgentModel. Of the expected answers in evaluation dataset "
-        f"{request.dataset} most {found.described}: write scorer: {{type: {found.type.value}{threshold}}}"
-        + (", and choose the threshold with some answers of today's model" if found.threshold else ""),
+        "nothing says how answers are scored: neither spec.evaluation.scorer of the Rollout nor spec.langsmith.scorer "
+        f"of the AgentModel names a scorer. Of the {counted(len(questions), 'expected answer')} in {request.dataset} "
+        f"most {found.described}: write scorer: {{type: {found.type.value}{threshold}}} into one of the two fields"
+        + (f". {found.advice}" if found.advice else ""),
     )
 
 
