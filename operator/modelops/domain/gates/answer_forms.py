@@ -23,9 +23,8 @@ _STATEMENT = re.compile(
     r"function|const|let|var|public|private|static|fn|impl|package|use|select|insert|update|delete|create)\b",
     re.IGNORECASE,
 )
-_CODE_MARK = re.compile(
-    r"[;{}]\s*$|\w\s*(?::=|=>|->|[-+*/%&|^<>=!]?=|<<|>>|&&|\|\|| [-+*/%^<>] )\s*\S|\w\(|\w\[\w"
-)
+_CODE_ENDS = re.compile(r"[;{}]\s*$")
+_CODE_MARK = re.compile(r"\w\s*(?::=|=>|->|[-+*/%&|^<>=!]?=|<<|>>|&&|\|\|| [-+*/%^<>] )\s*\S|\w\(|\w\[\w")
 
 
 class Form(StrEnum):
@@ -113,6 +112,8 @@ def _is_code_line(line: str) -> bool:
     bare = _COMMENT_OR_TEXT.sub("", line)
     if not bare.strip():
         return line.lstrip().startswith(("#", "//", '"', "'"))
+    if _CODE_ENDS.search(bare):
+        return True
     if _SENTENCE.search(bare):
         return False
     return bool(
