@@ -133,7 +133,7 @@ def test_without_a_scorer_the_evaluation_is_refused_with_the_one_that_fits(
     with pytest.raises(ProgramFailure) as failure:
         require_scorer(request(scorer=None), questions)
     assert failure.value.reason == "ScorerMissing"
-    assert "spec.evaluation.scorer of the Rollout nor spec.langsmith.scorer" in str(failure.value)
+    assert "nothing says how answers are scored" in str(failure.value)
     assert write in str(failure.value)
 
 

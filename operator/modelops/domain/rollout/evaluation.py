@@ -146,6 +146,9 @@ def refusal_context(state: State) -> RefusalContext:
         dataset=f"spec.evaluation.dataset {dataset} of Rollout {meta.name}"
         if state.rollout.spec.evaluation.dataset
         else f"spec.langsmith.evaluationDataset {dataset} of AgentModel {agent}",
+        scorer=f"spec.langsmith.scorer of AgentModel {agent}"
+        if evaluation_scorer(state) and not state.rollout.spec.evaluation.scorer
+        else f"spec.evaluation.scorer of Rollout {meta.name}",
         new_object="a new rollout",
     )
 

@@ -53,9 +53,9 @@ def require_scorer(request: Request, questions: Sequence[Question]) -> None:
     threshold = f', threshold: "{found.threshold}"' if found.threshold else ""
     raise ProgramFailure(
         "ScorerMissing",
-        "nothing says how answers are scored: neither spec.evaluation.scorer of the Rollout nor spec.langsmith.scorer "
-        f"of the AgentModel names a scorer. Of the {counted(len(questions), 'expected answer')} in {request.dataset} "
-        f"most {found.described}: write scorer: {{type: {found.type.value}{threshold}}} into one of the two fields"
+        "nothing says how answers are scored, because spec.langsmith.scorer of the AgentModel names no scorer, either. "
+        f"Of the {counted(len(questions), 'expected answer')} in {request.dataset} most {found.described}: write "
+        f"scorer: {{type: {found.type.value}{threshold}}} into one of the two fields"
         + (f". {found.advice}" if found.advice else ""),
     )
 

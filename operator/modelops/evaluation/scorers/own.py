@@ -66,7 +66,7 @@ def _load(name: str) -> Callable[..., Any]:
         others = f"It has {', '.join(sorted(known))}" if known else "It has none"
         raise ProgramFailure(
             "ScorerUnknown",
-            f"spec.evaluation.scorer.name {name!r}: no package in the operator's image has this entry point in the "
+            f"{name!r}: no package in the operator's image has this entry point in the "
             f"group {GROUP}. {others}. Add the package to the image, or correct the name",
         )
     try:
