@@ -36,7 +36,7 @@ class Terminal:
         found = self.get("configmap", record_name("docs"))
         versions = (_version("v1.1.0-rc.1", accuracy=0.75), _version("v1.1.0-rc.2", accuracy=0.87))
         data = Record.from_data(found["data"]).with_(history=versions).to_data()
-        self._patch("configmap", record_name("docs"), {"data": data})
+        self.change("configmap", record_name("docs"), {"data": data})
 
     def modelops(self, *arguments: str, types: str = "", user: str | None = None, expect: int = 0) -> Answer:
         kubeconfig = self._cluster.kubeconfig_for(user) if user else self._cluster.kubeconfig
@@ -57,13 +57,13 @@ class Terminal:
         return json.loads(shown.stdout)
 
     def status(self, plural: str, name: str, status: dict[str, Any]) -> None:
-        self._patch(f"{plural}.{GROUP}", name, {"status": status}, "--subresource=status")
+        self.change(f"{plural}.{GROUP}", name, {"status": status}, "--subresource=status")
 
     def names(self, plural: str) -> list[str]:
         shown = self._kubectl("get", f"{plural}.{GROUP}", "-o", "name", namespace=self.namespace, check=True)
         return [line.partition("/")[2] for line in shown.stdout.split()]
 
-    def _patch(self, kind: str, name: str, change: dict[str, Any], *more: str) -> None:
+    def change(self, kind: str, name: str, change: dict[str, Any], *more: str) -> None:
         patch = ("--type=merge", "-p", json.dumps(change))
         self._kubectl("patch", kind, name, *patch, *more, namespace=self.namespace, check=True)
 
@@ -136,6 +136,11 @@ def test_models_shows_what_serves_and_the_history_in_pages(terminal: Terminal) -
         (("deploy", "docs", "--strategy", "canary", "--yes"), "use immediate, or canary_<n>pct"),
         (("deploy", "docs", "--target", "azure", "--yes"), "'azure' is no target"),
         (("deploy", "docs", "--max-usd", "a lot", "--yes"), "is no amount of US dollars"),
+        (("evaluate", "docs", "--scorer", "exakt", "--yes"), 'supported values: "exact", "json", "regex"'),
+        (
+            ("evaluate", "docs", "--scorer", "custom", "--yes"),
+            "scorer.name is the name of a team's own scorer",
+        ),
         (("train", "docs", "--set", "epochs=2", "--estimate"), "training_config.epochs"),
         (("train", "docs", "--set", "epochs", "--estimate"), "write NAME=VALUE"),
         (("explain", "nothing"), "has no Rollout, TrainingRun or AgentModel named nothing"),
@@ -227,6 +232,35 @@ def test_an_evaluation_is_confirmed_created_once_and_then_shown(terminal: Termin
     explained = terminal.modelops("explain", f"rollout/{name}").stdout
     assert "12 points better" in explained
     assert "modelops deploy docs" in explained
+
+
+@pytest.mark.parametrize(
+    ("arguments", "scorer"),
+    [
+        ((), None),
+        (("--threshold", "0.5"), {"type": "tokenF1", "threshold": "0.5"}),
+        (("--scorer", "json"), {"type": "json", "threshold": "1"}),
+        (
+            ("--scorer", "custom:mine", "--threshold", "0.5"),
+            {"type": "custom", "name": "mine", "threshold": "0.5"},
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_scorer_that_is_not_named_stays_the_agents(
+    terminal: Terminal, arguments: tuple[str, ...], scorer: dict[str, str] | None
+) -> None:
+    terminal.modelops("evaluate", "docs", *arguments, "--yes")
+    (name,) = terminal.names("rollouts")
+    assert terminal.get(f"rollouts.{GROUP}", name)["spec"]["evaluation"].get("scorer") == scorer
+
+
+def test_a_threshold_without_any_scorer_is_refused(terminal: Terminal) -> None:
+    terminal.change(f"agentmodels.{GROUP}", "docs", {"spec": {"langsmith": {"scorer": None}}})
+    done = terminal.modelops("evaluate", "docs", "--threshold", "0.5", "--yes", expect=1)
+    assert "threshold 0.5 is of no use without a scorer" in done.stderr
+    terminal.modelops("evaluate", "docs", "--yes")  # The operator reads the examples, and suggests one.
+    assert len(terminal.names("rollouts")) == 1
 
 
 def test_a_deployment_is_created_with_the_settings_of_the_agents_last_rollout(terminal: Terminal) -> None:

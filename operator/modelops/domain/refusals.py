@@ -26,7 +26,8 @@ AGENT_MODEL_FIELDS = {
     "LangSmithUnauthorized": "spec.secretRefs.langsmith",
     "HubUnauthorized": "spec.secretRefs.huggingFace",
 }
-"""The field that each reason is about. Those of SCORER_REASONS are about the scorer. For every other reason the message names the field, or no field is wrong."""
+"""The field that each reason is about. Those of SCORER_REASONS are about the scorer. For every other reason the message
+names the field, or no field is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
