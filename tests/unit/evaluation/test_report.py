@@ -191,3 +191,30 @@ def test_a_candidate_without_a_data_repository_has_no_report_and_no_complaint() 
 def test_both_arms_are_named_by_their_versions() -> None:
     found = report(losses={})
     assert {found.versions[arm] for arm in ARMS} == {"v1.0.0", "v1.1.0-rc.1"}
+
+
+def test_calls_of_tools_are_shown_beside_the_expected_ones() -> None:
+    def call(arguments: str) -> dict[str, object]:
+        return {"type": "function", "function": {"name": "read", "arguments": arguments}}
+
+    asked, expected = request(**FORMATS), call('{"all": true}')
+    question = Question(example="0", inputs={}, messages=(), target="", calls=(expected,))
+    answers = [
+        answer("baseline", 0, "", calls=(expected,)),
+        answer("candidate", 0, "I read it.", calls=(call('{"all": 1}'),)),
+    ]
+    scores = score_answers(asked, [question], answers)
+    found = report_of(
+        asked,
+        compare_arms(asked, [question], answers, scores),
+        [question],
+        answers,
+        scores,
+        dataset="held out",
+        findings=(),
+        experiment_url="",
+    )
+    (case,) = found.regressions
+    assert case.expected == 'read({"all": true})'
+    assert case.answers == {"baseline": 'read({"all": true})', "candidate": 'I read it.\nread({"all": 1})'}
+    assert case.scores == {"baseline": 1.0, "candidate": 0.0}
