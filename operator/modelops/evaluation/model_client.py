@@ -37,7 +37,8 @@ _PERMANENT = {
     403: ("ModelUnauthorized", "the key in {key} may not use this model: use another one"),
     404: (
         "ModelNotFound",
-        "there is no such model or address: correct the AgentModel's baseline or the candidate",
+        "there is no such model or address, or no provider of it takes what the examples send, such as tools: correct "
+        "the AgentModel's baseline, the candidate, or the examples",
     ),
 }
 """HTTP statuses that every further call would get: reason, and remedy."""
