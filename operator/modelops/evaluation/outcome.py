@@ -9,9 +9,9 @@ from statistics import NormalDist, fmean
 
 from modelops.api.v1alpha1.rollout import Goal
 from modelops.domain.gates import cost, paired_mean, tango
+from modelops.domain.gates.exact_bound import exact_bound
 from modelops.domain.gates.tango import Interval, Pairs
 from modelops.domain.gates.verdict import Verdict, evaluate
-from modelops.evaluation.exact_bound import exact_bound
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
 from modelops.evaluation.question import Question

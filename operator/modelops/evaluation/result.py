@@ -8,11 +8,11 @@ from typing import Any
 
 from modelops.api.v1alpha1.rollout import Goal
 from modelops.api.v1alpha1.scorer import ScorerType
+from modelops.domain.gates.power import examples_needed
 from modelops.domain.gates.tango import mcnemar_p
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.latency import Ratio
 from modelops.evaluation.outcome import ArmOutcome, Outcome, margin_of
-from modelops.evaluation.power import examples_needed
 from modelops.evaluation.request import ARMS, Request
 from modelops.grammar import counted, verb
 
