@@ -27,6 +27,7 @@ from tests.loopback_server import serving
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.programjobs import JobPrograms, ProgramPodSettings
 from modelops.api.v1alpha1.agentmodel import PromptContract
+from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.datasets.near import NearIndex, Shingles
 from modelops.datasets.normalised_inputs import inputs_digest
 from modelops.datasets.normalised_prompts import normalise_example
@@ -691,8 +692,25 @@ def test_check_selects_the_examples_and_calls_no_model(
     key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
     result = run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)
     assert (result["ok"], result["examples"]) == (True, 10), result
+    plan = EvaluationPlan.model_validate(result["plan"])
+    assert (plan.examples, plan.margin_points, plan.disagreement_points) == (10, "5", "20")
+    assert (
+        0
+        < float(plan.pass_if_half_margin_worse)
+        < float(plan.pass_if_equal)
+        < float(plan.pass_if_expected_gain)
+    )
     assert chats(sandbox) == 0
     assert sandbox.requests(service="openrouter", path_regex="chat") == []
+
+
+def test_without_a_margin_it_follows_from_the_number_of_examples(
+    sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path
+) -> None:
+    unserved["margin_points"] = None
+    key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
+    result = run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)
+    assert result["plan"]["marginPoints"] == "10", result
 
 
 @pytest.mark.parametrize(

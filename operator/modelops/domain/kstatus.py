@@ -173,6 +173,8 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.EndpointServiceUnavailable
             | RolloutReason.EndpointFailed
             | RolloutReason.Evaluating
+            | RolloutReason.EvaluationPlanned
+            | RolloutReason.LowPower
             | RolloutReason.EvaluationPassed
             | RolloutReason.EvaluationFailed
             | RolloutReason.EvaluationInconclusive

@@ -367,6 +367,14 @@ class RolloutReason(Reason):
         "Evaluating",
         "The candidate and the stable model answer the held-out examples.",
     )
+    EvaluationPlanned = (
+        "EvaluationPlanned",
+        "The evaluation is possible. status.evaluation.plan says what it is likely to show; nothing was spent yet.",
+    )
+    LowPower = (
+        "LowPower",
+        "Even a candidate with the expected gain would probably not pass the evaluation, so nothing was spent.",
+    )
     EvaluationPassed = (
         "EvaluationPassed",
         "The evaluation showed that the candidate is within the margin.",

@@ -42,6 +42,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         assert_address(f"arms.{name}.base_url", request.arms[name].base_url, os.environ)
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
+    request = request.for_questions(len(questions))
     answers = _collect_answers(work, request, questions)
     work.progress("judging", done=len(answers), total=len(answers))
     scores = score_answers(request, questions, answers)

@@ -130,13 +130,13 @@ def _interval(request: Request, differences: Sequence[float], *, goal: Goal | No
 
 def margin_of(request: Request) -> float:
     """The margin as a fraction."""
-    return float(request.margin_points) / 100
+    return float(request.margin) / 100
 
 
 def min_baseline_points(request: Request) -> Decimal:
     """The least that the baseline must solve: as asked for, otherwise twice the margin and at most half."""
     asked = request.min_baseline_points
-    return asked if asked is not None else min(2 * request.margin_points, _HALF)
+    return asked if asked is not None else min(2 * request.margin, _HALF)
 
 
 def _blindness(

@@ -25,7 +25,10 @@ def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
         **{arm: _arm(outcome.arms[arm]) for arm in ARMS},
         "difference_points": points(outcome.difference),
         "interval": [points(outcome.interval.low), points(outcome.interval.high)],
-        "margin_points": f"{request.margin_points.normalize():f}",
+        "margin_points": f"{request.margin.normalize():f}",
+        "disagreement_points": None
+        if pairs is None
+        else f"{(pairs.gained + pairs.lost) / pairs.n * 100:.1f}",
         "goal": request.goal.value,
         "scorer": request.require_scorer().described,
         "threshold": threshold_of(request),
@@ -81,7 +84,7 @@ def _blindness(request: Request, outcome: Outcome) -> str:
     blindness = outcome.blindness
     if outcome.verdict is not Verdict.INCONCLUSIVE or blindness is None:
         return ""
-    margin = f"{request.margin_points.normalize():f}"
+    margin = f"{request.margin.normalize():f}"
     if not any(outcome.arms[arm].success for arm in ARMS):
         found = "Neither model succeeds on any example, so the examples cannot tell a working model from a broken one"
     elif blindness.baseline_points is not None:
@@ -129,7 +132,7 @@ def _advice(request: Request) -> str:
 
 def _conclusion(request: Request, outcome: Outcome) -> str:
     verdict = outcome.verdict
-    margin = f"{request.margin_points.normalize():f}"
+    margin = f"{request.margin.normalize():f}"
     if request.goal is Goal.SUPERIOR:
         return {
             Verdict.PASS: "The candidate is better.",

@@ -256,7 +256,7 @@ def comparison_of(
     rollout: Rollout, agent: AgentModel, *, created: bool, metrics: Sequence[str]
 ) -> Comparison:
     """A Rollout as the answer to the question which model is better."""
-    status = rollout.status.evaluation
+    status = rollout.status.evaluated
     baseline, candidate = (status.baseline, status.candidate) if status else (None, None)
     interval = [number(one) for one in status.interval_points] if status else []
     low, high = interval if len(interval) == 2 else (None, None)
@@ -333,6 +333,6 @@ async def _last_rollout(client: AsyncClient, agent: AgentModel) -> Rollout | Non
     mine = [
         one
         for one in (await client.rollouts.list()).items
-        if one.spec.agent_model_ref.name == agent.metadata.name and one.status.evaluation is not None
+        if one.spec.agent_model_ref.name == agent.metadata.name and one.status.evaluated is not None
     ]
     return max(mine, key=lambda one: str(one.metadata.creation_timestamp), default=None)

@@ -92,11 +92,11 @@ class Evaluation(ApiModel):
         "AgentModel's langsmith.scorer is used. Without both nothing is evaluated, and the message suggests one that "
         "fits the examples.",
     )
-    margin_points: Points = Field(
-        default="5",
+    margin_points: Points | None = Field(
+        default=None,
         description="Margin in percentage points by which the candidate's success rate may be lower than "
         "the stable model's. The whole confidence interval of the difference must be above minus this "
-        "margin.",
+        "margin. If it is empty, it is 10 with up to 500 examples, and 5 with more.",
     )
     min_baseline_points: Points | None = Field(
         default=None,
@@ -114,6 +114,17 @@ class Evaluation(ApiModel):
         ge=1,
         le=100000,
         description="Maximum number of held-out examples to use. If it is empty, all are used.",
+    )
+    expected_gain_points: Points | None = Field(
+        default=None,
+        description="Percentage points by which the candidate is expected to be better. The plan has the probability "
+        "that such a candidate passes; below 0.5 the evaluation is refused unless acceptLowPower is true. If it is "
+        "empty, it is 2.",
+    )
+    accept_low_power: bool | None = Field(
+        default=None,
+        description="True accepts an evaluation that will probably not pass even a candidate with the expected gain. "
+        "If it is empty or false, such an evaluation is refused before anything is spent.",
     )
     concurrency: int = Field(
         default=8, ge=1, le=64, description="Maximum number of model calls at the same time."
@@ -367,8 +378,51 @@ class ArmResult(StatusModel):
     )
 
 
+class EvaluationPlan(StatusModel):
+    """What the evaluation is likely to show, computed before anything is paid for.
+
+    Probabilities are exact sums for models that disagree as often as assumed; they are from 0 to 1.
+    """
+
+    examples: int = Field(ge=0, description="Number of held-out examples that both models will be asked.")
+    margin_points: Measured = Field(
+        description="Margin in percentage points: that of the spec, or what follows from the number of examples."
+    )
+    disagreement_points: Measured = Field(
+        description="Percentage of examples that only one of the models is assumed to solve: what the agent's last "
+        "evaluation on the dataset showed, otherwise 20."
+    )
+    expected_gain_points: Measured = Field(
+        description="Percentage points by which the candidate is expected to be better."
+    )
+    pass_if_equal: Measured = Field(
+        description="Probability that a candidate passes which is as good as the stable model."
+    )
+    pass_if_expected_gain: Measured = Field(
+        description="Probability that a candidate passes which is better by expectedGainPoints."
+    )
+    pass_if_half_margin_worse: Measured = Field(
+        description="Probability that a candidate passes which is worse by half the margin."
+    )
+    minutes: int = Field(
+        ge=0,
+        description="Estimated minutes for the answers of both models, at the speed that the agent's last evaluation "
+        "showed, otherwise at 5 seconds a call.",
+    )
+    message: str = Field(
+        default="",
+        max_length=1024,
+        description="The plan in sentences, with a way forward where the chance is poor.",
+    )
+
+
 class EvaluationStatus(StatusModel):
-    """The result of the evaluation."""
+    """The plan of the evaluation, and its result once it ended."""
+
+    plan: EvaluationPlan | None = Field(
+        default=None,
+        description="What the evaluation is likely to show. It is written before anything is paid for; empty before.",
+    )
 
     examples: int = Field(
         default=0, ge=0, description="Number of held-out examples that both models were asked."
@@ -385,8 +439,13 @@ class EvaluationStatus(StatusModel):
         max_length=2,
         description="Confidence interval of the difference: its lower and its upper end, in percentage points.",
     )
+    disagreement_points: str = Field(
+        default="",
+        max_length=16,
+        description="Percentage of examples that only one of the two models solved.",
+    )
     margin_points: str = Field(
-        default="", max_length=16, description="Margin of spec.evaluation.marginPoints, in percentage points."
+        default="", max_length=16, description="Margin of the evaluation, in percentage points."
     )
     scorer: str = Field(
         default="",
@@ -535,7 +594,8 @@ class RolloutStatus(StatusModel):
     )
     evaluation: EvaluationStatus | None = Field(
         default=None,
-        description="Result of the evaluation. Empty until it ended, and for an undo, which needs none.",
+        description="Plan of the evaluation, and its result once it has a verdict. Empty before it was planned, and "
+        "for an undo, which needs none.",
     )
     estimate_usd: Money | None = Field(
         default=None,
@@ -593,6 +653,11 @@ class RolloutStatus(StatusModel):
         description="Conditions of the rollout: Ready, Stalled, Reconciling, EndpointReady, Evaluated, "
         "RoutingPropagated, Finished, Succeeded.",
     )
+
+    @property
+    def evaluated(self) -> EvaluationStatus | None:
+        """The evaluation once it has a verdict: before that it has only its plan."""
+        return self.evaluation if self.evaluation is not None and self.evaluation.verdict else None
 
 
 _LATCHES = Rule(

@@ -230,6 +230,6 @@ def released_record(state: State, record: Record, reason: RolloutReason, message
         pass
     elif entry is not None and state.rollout.status.intent is not None:
         changed = changed.with_entry(done.version, deployment_status="rolled_back")
-    elif entry is not None and state.rollout.status.evaluation is not None:
+    elif entry is not None and state.rollout.status.evaluated is not None:
         changed = changed.with_entry(done.version, deployment_status="evaluated")
     return changed.with_(active=None)

@@ -17,6 +17,7 @@ from modelops.domain.rollout.candidate import ResolvedCandidate, resolve_candida
 from modelops.domain.rollout.candidate_endpoint import provisioning_message
 from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_key, standing_cost_warning
 from modelops.domain.rollout.evaluation import ensure_evaluation_checked
+from modelops.domain.rollout.evaluation_plan import ensure_evaluation_planned
 from modelops.domain.rollout.preconditions import secret_is_not_usable, unmet_precondition
 from modelops.domain.rollout.reservation import (
     EndpointCost,
@@ -46,9 +47,13 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
     cost = estimate_endpoint_cost(state, candidate.target)
     if isinstance(cost, Plan):
         return cost
-    refusal = abort_if_over_budget(state, cost) or ensure_evaluation_checked(state, candidate.target)
-    if refusal is not None:
-        return refusal
+    unready = (
+        abort_if_over_budget(state, cost)
+        or ensure_evaluation_checked(state, candidate.target)
+        or ensure_evaluation_planned(state)
+    )
+    if unready is not None:
+        return unready
     return lock_agent(state, candidate, cost)
 
 

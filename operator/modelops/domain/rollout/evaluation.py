@@ -24,7 +24,7 @@ from modelops.domain.rollout.actions import (
     StopProgram,
 )
 from modelops.domain.rollout.deadline import latest_end
-from modelops.domain.rollout.evaluation_scores import evaluation_dataset, evaluation_scorer
+from modelops.domain.rollout.evaluation_scores import assumptions, evaluation_dataset, evaluation_scorer
 from modelops.domain.rollout.evaluation_wait import billing_words, gives_up_waiting_for_token, latest_token
 from modelops.domain.rollout.learnt_data import learnt_data
 from modelops.domain.rollout.state import State
@@ -197,5 +197,6 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "repetitions": 1,
         "concurrency": spec.concurrency,
         "max_examples": spec.max_examples,
+        **assumptions(state),
         **learnt_data(record, candidate),
     }

@@ -27,7 +27,7 @@ from modelops.domain.rollout.targets import require_candidate_target
 
 def ensure_evaluated(state: State) -> RolloutPlan | None:
     """Runs the evaluation, waits for its result, and applies the verdict."""
-    if state.rollout.status.evaluation is not None or is_proven(state):
+    if state.rollout.status.evaluated is not None or is_proven(state):
         return None
     if state.evaluation is UNSEEN:
         return Plan(needs=RolloutFact.EVALUATION)
@@ -98,12 +98,15 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
     scorer = evaluation_scorer(state)
     warning = standing_cost_warning(state, state.rollout.status.standing_usd_per_month)
     findings = (*((warning,) if warning else ()), *result.get("findings", ()))
+    planned = state.rollout.status.evaluation
     return EvaluationStatus(
+        plan=planned.plan if planned is not None else None,
         examples=int(result["n"]),
         baseline=parse_arm(result["baseline"]),
         candidate=parse_arm(result["candidate"]),
         difference_points=str(result["difference_points"]),
         interval_points=tuple(str(end) for end in result["interval"]),
+        disagreement_points=str(result.get("disagreement_points") or ""),
         margin_points=str(result["margin_points"]),
         scorer=str(result.get("scorer") or (scorer.type.value if scorer else "")),
         threshold=str(result.get("threshold") or (scorer.threshold if scorer else "")),

@@ -1,17 +1,19 @@
-"""What an evaluation leaves in the record: the registry's scores, and how many candidates were compared."""
+"""What an evaluation leaves in the record, and what later ones take from it: the registry's scores, how many candidates
+were compared, and what a plan assumes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from modelops.api.v1alpha1.scorer import Scorer
+from modelops.domain.gates.evaluation_plan import ASSUMED_CALL_SECONDS, ASSUMED_DISAGREEMENT, EXPECTED_GAIN
 from modelops.domain.record import Record
 from modelops.domain.rollout.state import State
 
 
 def evaluation_scores(state: State) -> dict[str, Any]:
     """`eval_scores` of the model registry; empty before the evaluation."""
-    verdict = state.rollout.status.evaluation
+    verdict = state.rollout.status.evaluated
     if verdict is None or verdict.candidate is None:
         return {}
     return {
@@ -19,6 +21,9 @@ def evaluation_scores(state: State) -> dict[str, Any]:
         "baseline_improvement": f"{float(verdict.difference_points):+.0f}%",
         "avg_latency_ms": verdict.candidate.latency_p50_milliseconds,
         "cost_per_1k": float(verdict.candidate.usd_per_1000_tokens),
+        **(
+            {"disagreement_points": float(verdict.disagreement_points)} if verdict.disagreement_points else {}
+        ),
         **({"scorer": verdict.scorer, "threshold": float(verdict.threshold)} if verdict.scorer else {}),
     }
 
@@ -33,7 +38,7 @@ def with_scores(state: State, record: Record, version: str) -> Record:
 
 def with_candidate_counted(state: State, record: Record) -> dict[str, int]:
     """The number of candidates that were compared on each dataset version, including this candidate."""
-    verdict = state.rollout.status.evaluation
+    verdict = state.rollout.status.evaluated
     if verdict is None or not verdict.dataset_version:
         return record.candidates_compared
     return {
@@ -54,3 +59,30 @@ def evaluation_scorer(state: State) -> Scorer | None:
     """The scorer: the rollout's, else the AgentModel's; None where neither names one."""
     settings = state.agent_model.spec.langsmith if state.agent_model else None
     return state.rollout.spec.evaluation.scorer or (settings.scorer if settings else None)
+
+
+def assumptions(state: State) -> dict[str, Any]:
+    """What the plan assumes, as fields of `input.json`: what the spec says, and what the agent's evaluations showed."""
+    record, gain = state.require_record(), state.rollout.spec.evaluation.expected_gain_points
+    return {
+        "disagree_points": _disagreement(record, evaluation_dataset(state)),
+        "expected_gain_points": str(EXPECTED_GAIN) if gain is None else gain,
+        "call_seconds": _call_seconds(record),
+    }
+
+
+def _disagreement(record: Record, dataset: str) -> str:
+    """The percentage of the last evaluation on this dataset; at least 5, because few examples may show none."""
+    shown = (
+        e.eval_scores.get("disagreement_points")
+        for e in reversed(record.history)
+        if e.eval_dataset == dataset
+    )
+    last = next((float(points) for points in shown if points is not None), None)
+    return str(ASSUMED_DISAGREEMENT if last is None else max(5.0, last))
+
+
+def _call_seconds(record: Record) -> float:
+    shown = (e.eval_scores.get("avg_latency_ms") for e in reversed(record.history))
+    last = next((float(milliseconds) for milliseconds in shown if milliseconds), None)
+    return ASSUMED_CALL_SECONDS if last is None else last / 1000

@@ -15,6 +15,7 @@ FAILURES = frozenset(
         RolloutReason.NeedsApproval,
         RolloutReason.EndpointFailed,
         RolloutReason.EvaluationRefused,
+        RolloutReason.LowPower,
     }
 )
 
