@@ -166,6 +166,7 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.NoDataset
             | RolloutReason.PriceUnknown
             | RolloutReason.OverMaxUSD
+            | RolloutReason.OverMaxMonthlyUSD
             | RolloutReason.OverBudget
             | RolloutReason.NeedsApproval
             | RolloutReason.Provisioning

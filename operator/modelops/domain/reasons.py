@@ -338,6 +338,10 @@ class RolloutReason(Reason):
         "OverMaxUSD",
         "The estimated cost is above spec.maxUSD.",
     )
+    OverMaxMonthlyUSD = (
+        "OverMaxMonthlyUSD",
+        "Serving the candidate would cost more in a month than spec.evaluation.maxMonthlyUSD.",
+    )
     OverBudget = (
         "OverBudget",
         "The estimated cost does not fit into the rest of the AgentModel's monthly budget.",
@@ -381,7 +385,7 @@ class RolloutReason(Reason):
     )
     EvaluationFailed = (
         "EvaluationFailed",
-        "The evaluation showed that the candidate is worse than the margin allows.",
+        "The evaluation showed that the candidate is worse than the margin allows, or slower than maxP95Milliseconds.",
     )
     EvaluationInconclusive = (
         "EvaluationInconclusive",

@@ -33,7 +33,12 @@ async def collect_answers(
     """
     calls = list(_plan(questions, repetitions=request.repetitions))
     missing = iter([call for call in calls if (call[0], call[1].example, call[2]) not in journal.answers])
-    clients = {name: ModelClient(name, request.arms[name], prompt=request.prompt) for name in ARMS}
+    clients = {
+        name: ModelClient(
+            name, request.arms[name], prompt=request.prompt, timeout_seconds=request.timeout_seconds
+        )
+        for name in ARMS
+    }
     reported_at = 0.0
 
     async def work() -> None:

@@ -20,7 +20,7 @@ from modelops.evaluation.questions import read_questions
 from modelops.evaluation.report.content import report_of
 from modelops.evaluation.report.publish import publish_report
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.result import result_document
+from modelops.evaluation.result import result_document, unclear_ceiling
 from modelops.evaluation.scored_answers import score_answers
 from modelops.grammar import counted, verb
 from modelops.loopback import assert_address
@@ -195,6 +195,8 @@ def _findings(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> 
         findings.append(
             f"{counted(outcome.n, 'example')} can show only large differences; use {FEW_EXAMPLES} or more"
         )
+    if unclear := unclear_ceiling(request, outcome):
+        findings.append(unclear)
     for arm in ARMS:
         calls = [a for a in answers if a.arm == arm]
         failed = [a for a in calls if a.error is not None]

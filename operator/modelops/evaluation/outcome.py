@@ -10,10 +10,12 @@ from statistics import NormalDist, fmean
 from modelops.api.v1alpha1.rollout import Goal
 from modelops.domain.gates import cost, paired_mean, tango
 from modelops.domain.gates.exact_bound import exact_bound
+from modelops.domain.gates.latency_ceiling import Ceiling, CeilingResult
 from modelops.domain.gates.tango import Interval, Pairs
 from modelops.domain.gates.verdict import Verdict, evaluate
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
+from modelops.evaluation.latency import Ratio, percentile_ms
+from modelops.evaluation.measured_latency import after_warm_up, candidate_ceiling, latency_ratio
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.scored_answers import Scores, is_success
@@ -25,8 +27,8 @@ _HALF = Decimal(50)
 class ArmOutcome:
     """The result of one arm.
 
-    `success` is the mean over the examples, from 0 to 1. Latencies are those of successful calls. `cost_per_1k` is in
-    US dollars per 1,000 tokens; None where the cost is not known.
+    `success` is the mean over the examples, from 0 to 1. Latencies are those of successful calls after the warm-up.
+    `cost_per_1k` is in US dollars per 1,000 tokens; None where the cost is not known.
     """
 
     success: float
@@ -74,6 +76,8 @@ class Outcome:
     """Why a pass would prove nothing, or None. Then the verdict is not PASS."""
     latency_p50: Ratio | None
     latency_p95: Ratio | None
+    p95_ceiling: CeilingResult | None
+    """Whether the candidate is fast enough; None without a limit, and where it answered nothing. A breach is FAIL."""
 
 
 def compare_arms(
@@ -96,16 +100,31 @@ def compare_arms(
     blindness = _blindness(request, success, differences)
     if verdict is Verdict.PASS and blindness is not None:
         verdict = Verdict.INCONCLUSIVE
+    timed = after_warm_up(request, answers)
+    p95_ceiling = candidate_ceiling(request, timed)
+    if p95_ceiling is not None and p95_ceiling.ceiling is Ceiling.BREACHED:
+        verdict = Verdict.FAIL
     return Outcome(
         n=len(examples),
-        arms={arm: _arm(request, arm, answers, scores, success=fmean(success[arm])) for arm in ARMS},
+        arms={
+            arm: _arm(
+                request,
+                arm,
+                answers,
+                scores,
+                success=fmean(success[arm]),
+                latencies=[a.latency_ms for a in timed if a.arm == arm and a.error is None],
+            )
+            for arm in ARMS
+        },
         difference=fmean(differences),
         interval=interval,
         verdict=verdict,
         pairs=pairs,
         blindness=blindness,
-        latency_p50=_latency(request, answers, quantile=0.5),
-        latency_p95=_latency(request, answers, quantile=0.95),
+        latency_p50=latency_ratio(request, timed, quantile=0.5),
+        latency_p95=latency_ratio(request, timed, quantile=0.95),
+        p95_ceiling=p95_ceiling,
     )
 
 
@@ -171,7 +190,13 @@ def needed_solved(n: int, *, margin: float, alpha: float) -> int | None:
 
 
 def _arm(
-    request: Request, arm: ArmName, answers: Sequence[Answer], scores: Scores, *, success: float
+    request: Request,
+    arm: ArmName,
+    answers: Sequence[Answer],
+    scores: Scores,
+    *,
+    success: float,
+    latencies: Sequence[float],
 ) -> ArmOutcome:
     calls = [answer for answer in answers if answer.arm == arm]
     succeeded = [answer for answer in calls if answer.error is None]
@@ -182,8 +207,8 @@ def _arm(
     busy = [(answer.started, answer.started + answer.latency_ms / 1000) for answer in calls]
     return ArmOutcome(
         success=success,
-        p50_ms=percentile_ms([answer.latency_ms for answer in succeeded], 0.5),
-        p95_ms=percentile_ms([answer.latency_ms for answer in succeeded], 0.95),
+        p50_ms=percentile_ms(latencies, 0.5),
+        p95_ms=percentile_ms(latencies, 0.95),
         cost_per_1k=cost.per_1k_tokens(
             billed_usd=sum(bills, Decimal(0)) if bills and len(bills) == len(succeeded) else None,
             usd_per_hour=request.arms[arm].usd_per_hour,
@@ -195,23 +220,4 @@ def _arm(
         unreadable_comment=next(filter(None, comments), ""),
         empty=empty,
         calls=len(calls),
-    )
-
-
-def _latency(request: Request, answers: Sequence[Answer], *, quantile: float) -> Ratio | None:
-    """The ratio over the examples that both arms answered; several repetitions count with their mean."""
-    times: dict[str, dict[ArmName, list[float]]] = {}
-    for answer in answers:
-        if answer.error is None:
-            times.setdefault(answer.example, {}).setdefault(answer.arm, []).append(answer.latency_ms)
-    both = [times[example] for example in sorted(times) if len(times[example]) == len(ARMS)]
-    if not both:
-        return None
-    baseline, candidate = ([fmean(by_arm[arm]) for by_arm in both] for arm in ARMS)
-    return quantile_ratio(
-        baseline,
-        candidate,
-        quantile=quantile,
-        alpha=float(request.alpha),
-        seed=f"{request.rollout} {quantile}",
     )

@@ -87,6 +87,7 @@ class Request(_Part):
     `train_digests` are digests of the inputs that the candidate was trained on, where the operator knows them.
     `training_dataset` is the dataset of the candidate's own training, `earlier_datasets` are those of the models that
     it was trained from, and `base` is the model before them, which may have been trained by ModelOps, too.
+    `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit of the candidate's 95th percentile.
     `record_seconds`: how long recording in LangSmith is retried; the verdict does not need it.
     """
 
@@ -104,6 +105,8 @@ class Request(_Part):
     alpha: Annotated[Decimal, Field(gt=0, lt=Decimal("0.5"))] = Decimal("0.05")
     repetitions: Annotated[int, Field(ge=1, le=50)] = 1
     concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
+    max_p95_ms: Annotated[int, Field(ge=1)] | None = None
     max_examples: Annotated[int, Field(ge=1)] | None = None
     training_dataset: HubRevision = HubRevision()
     earlier_datasets: tuple[HubRevision, ...] = ()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import Goal
 from modelops.api.v1alpha1.scorer import ScorerType
+from modelops.domain.gates.latency_ceiling import Ceiling, fewest_values
 from modelops.domain.gates.power import examples_needed
 from modelops.domain.gates.tango import mcnemar_p
 from modelops.domain.gates.verdict import Verdict
@@ -38,6 +40,7 @@ def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
         "discordant": None if pairs is None else {"b": pairs.gained, "c": pairs.lost},
         "mcnemar_p": None if pairs is None else f"{mcnemar_p(pairs):.4f}",
         "latency": {"p50": _ratio(outcome.latency_p50), "p95": _ratio(outcome.latency_p95)},
+        "p95_ceiling": None if outcome.p95_ceiling is None else outcome.p95_ceiling.ceiling.value,
         "explain": explain(request, outcome),
     }
 
@@ -54,8 +57,46 @@ def explain(request: Request, outcome: Outcome) -> str:
         f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
         f"{points(outcome.interval.high)}; {scorer}). "
-        f"{_failed_calls(request, outcome)}{_blindness(request, outcome) or _conclusion(request, outcome)}"
+        f"{_failed_calls(request, outcome)}{_conclude(request, outcome)}"
     )
+
+
+def _conclude(request: Request, outcome: Outcome) -> str:
+    """What decides: a limit that is exceeded, otherwise that the examples show nothing, otherwise the difference."""
+    return (
+        _breached_ceiling(request, outcome) or _blindness(request, outcome) or _conclusion(request, outcome)
+    )
+
+
+def _breached_ceiling(request: Request, outcome: Outcome) -> str:
+    """Why the candidate is too slow; empty where it is not."""
+    found = outcome.p95_ceiling
+    if found is None or found.low is None or found.ceiling is not Ceiling.BREACHED:
+        return ""
+    least = (
+        "more than 5 % of them failed, and a failed call is slower than any limit,"
+        if math.isinf(found.low)
+        else f"the 95th percentile of the latency is {found.low:.0f} ms or more"
+    )
+    return (
+        f"The candidate is too slow: of its {counted(found.n, 'call')} after the warm-up, {least} with a confidence of "
+        f"95 %, and spec.evaluation.maxP95Milliseconds is {request.max_p95_ms}."
+    )
+
+
+def unclear_ceiling(request: Request, outcome: Outcome) -> str:
+    """Why it is open whether the candidate is fast enough; empty where it is not open."""
+    found = outcome.p95_ceiling
+    if found is None or found.ceiling is not Ceiling.UNCLEAR:
+        return ""
+    what = f"whether the candidate is within spec.evaluation.maxP95Milliseconds {request.max_p95_ms} is open"
+    if found.low is None or found.high is None:
+        return (
+            f"{what}: {counted(found.n, 'call')} after the warm-up {verb(found.n, 'is', 'are')} too few, it takes "
+            f"{fewest_values(alpha=float(request.alpha))}"
+        )
+    high = "no limit, because too many calls failed" if math.isinf(found.high) else f"{found.high:.0f} ms"
+    return f"{what}: the 95th percentile of its latency is between {found.low:.0f} ms and {high}"
 
 
 def threshold_of(request: Request) -> str:

@@ -129,6 +129,25 @@ class Evaluation(ApiModel):
     concurrency: int = Field(
         default=8, ge=1, le=64, description="Maximum number of model calls at the same time."
     )
+    timeout_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=1800,
+        description="Seconds after which a call without a complete answer has failed. If it is empty, it is 120.",
+    )
+    max_p95_milliseconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=1800000,
+        description="Limit of the 95th percentile of the candidate's latency, in milliseconds; a failed call counts as "
+        "slower. A candidate that is above it with a confidence of 95 percent is rejected. It takes 59 calls.",
+    )
+    max_monthly_usd: Money | None = Field(
+        default=None,
+        alias="maxMonthlyUSD",
+        description="Maximum cost of serving the candidate, in US dollars per month. A candidate with a higher "
+        "status.standingUSDPerMonth is refused before anything is spent.",
+    )
 
 
 class Pause(ApiModel):
@@ -426,6 +445,12 @@ class EvaluationStatus(StatusModel):
 
     examples: int = Field(
         default=0, ge=0, description="Number of held-out examples that both models were asked."
+    )
+    p95_ceiling: str = Field(
+        default="",
+        max_length=16,
+        description="Whether the candidate's latency is within maxP95Milliseconds: within, breached or unclear. Empty "
+        "if there is no limit.",
     )
     baseline: ArmResult | None = Field(default=None, description="Results of the stable model.")
     candidate: ArmResult | None = Field(default=None, description="Results of the candidate's model.")

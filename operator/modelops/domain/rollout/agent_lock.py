@@ -25,6 +25,7 @@ from modelops.domain.rollout.reservation import (
     estimate_endpoint_cost,
     with_endpoint_reserved,
 )
+from modelops.domain.rollout.standing_ceiling import abort_if_standing_cost_too_high
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
 
@@ -48,7 +49,8 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
     if isinstance(cost, Plan):
         return cost
     unready = (
-        abort_if_over_budget(state, cost)
+        abort_if_standing_cost_too_high(state, candidate.target, cost)
+        or abort_if_over_budget(state, cost)
         or ensure_evaluation_checked(state, candidate.target)
         or ensure_evaluation_planned(state)
     )

@@ -33,6 +33,8 @@ from modelops.ports import ProgramState
 
 RETRY_SECONDS = 15.0
 POLL_SECONDS = 0.25
+ANSWER_SECONDS = 120
+"""Seconds of one call of a model, where the spec names none."""
 OUTAGES = {
     "HubUnavailable": RolloutReason.HubUnavailable,
     "BaselineUnavailable": RolloutReason.BaselineUnavailable,
@@ -197,6 +199,8 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "repetitions": 1,
         "concurrency": spec.concurrency,
         "max_examples": spec.max_examples,
+        "timeout_seconds": spec.timeout_seconds or ANSWER_SECONDS,
+        "max_p95_ms": spec.max_p95_milliseconds,
         **assumptions(state),
         **learnt_data(record, candidate),
     }

@@ -107,6 +107,7 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         difference_points=str(result["difference_points"]),
         interval_points=tuple(str(end) for end in result["interval"]),
         disagreement_points=str(result.get("disagreement_points") or ""),
+        p95_ceiling=str(result.get("p95_ceiling") or ""),
         margin_points=str(result["margin_points"]),
         scorer=str(result.get("scorer") or (scorer.type.value if scorer else "")),
         threshold=str(result.get("threshold") or (scorer.threshold if scorer else "")),

@@ -11,6 +11,7 @@ FAILURES = frozenset(
         RolloutReason.CandidateNotFound,
         RolloutReason.NoDataset,
         RolloutReason.OverMaxUSD,
+        RolloutReason.OverMaxMonthlyUSD,
         RolloutReason.OverBudget,
         RolloutReason.NeedsApproval,
         RolloutReason.EndpointFailed,

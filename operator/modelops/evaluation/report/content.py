@@ -105,7 +105,7 @@ def report_of(
         difference=outcome.difference * 100,
         low=outcome.interval.low * 100,
         high=outcome.interval.high * 100,
-        margin=float(request.margin_points),
+        margin=float(request.margin),
         numbers=tuple(_numbers(outcome, answers)),
         versions=versions,
         facts=(
