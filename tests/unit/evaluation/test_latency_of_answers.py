@@ -10,9 +10,10 @@ from tests.unit.evaluation.asked import QUESTIONS, answer, request
 
 from modelops.evaluation.evaluate import require_answers_of_candidate
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.outcome import Outcome, compare_arms, score_answers
+from modelops.evaluation.outcome import Outcome, compare_arms
 from modelops.evaluation.request import ARMS, Request
 from modelops.evaluation.result import result_document, unclear_ceiling
+from modelops.evaluation.scored_answers import score_answers
 from modelops.workdir import ProgramFailure
 
 Milliseconds = Callable[[str, int], float]

@@ -220,9 +220,7 @@ def released_record(state: State, record: Record, reason: RolloutReason, message
     if not state.holds_agent_lock:
         return changed
     changed = settle_reservation(state, release_endpoint(state, changed, EndpointRole.STOPPING))
-    changed = with_scores(state, changed, done.version).with_(
-        candidates_compared=with_candidate_counted(state, changed)
-    )
+    changed = with_candidate_counted(state, with_scores(state, changed, done.version))
     entry = record.entry(done.version)
     if entry is not None and reason in REJECTIONS:
         changed = changed.with_entry(done.version, deployment_status="rejected")

@@ -8,6 +8,8 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.evaluation import is_proven, program_state
+from modelops.domain.rollout.evaluation_scores import dataset_version, evaluation_choices
+from modelops.domain.rollout.looks import look_findings, looks_with_next
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
@@ -22,7 +24,14 @@ def ensure_evaluation_planned(state: State) -> RolloutPlan | None:
         # The check ran before an upgrade of the operator.
         return None
     plan = EvaluationPlan.model_validate(found)
-    planned = EvaluationStatus(plan=plan)
+    record, version = state.require_record(), dataset_version(state, program.result.get("as_of"))
+    choices = evaluation_choices(state, margin_points=plan.margin_points)
+    planned = EvaluationStatus(
+        plan=plan,
+        dataset_version=version[:300],
+        candidates_compared=looks_with_next(record, version),
+        findings=tuple(finding[:512] for finding in look_findings(record, version, choices)),
+    )
     if has_poor_chance(plan) and not state.rollout.spec.evaluation.accept_low_power:
         return latch_abort(state, RolloutReason.LowPower, _refusal(plan), evaluation=planned)
     if state.rollout.status.evaluation == planned:

@@ -19,7 +19,13 @@ from modelops.domain.rollout.evaluation import (
     report_failed_program,
     start_program,
 )
-from modelops.domain.rollout.evaluation_scores import evaluation_dataset, evaluation_scorer
+from modelops.domain.rollout.evaluation_scores import (
+    dataset_version,
+    evaluation_choices,
+    evaluation_dataset,
+    evaluation_scorer,
+)
+from modelops.domain.rollout.looks import look_findings, looks_with_next
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.rollout.targets import require_candidate_target
@@ -94,10 +100,13 @@ def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> 
 
 def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
     """The evaluation's `result.json` as the status has it."""
-    version = f"{evaluation_dataset(state)}@{result.get('as_of', '')}"
+    record, version = state.require_record(), dataset_version(state, result.get("as_of"))
     scorer = evaluation_scorer(state)
     warning = standing_cost_warning(state, state.rollout.status.standing_usd_per_month)
-    findings = (*((warning,) if warning else ()), *result.get("findings", ()))
+    looks = look_findings(
+        record, version, evaluation_choices(state, margin_points=str(result["margin_points"]))
+    )
+    findings = (*((warning,) if warning else ()), *looks, *result.get("findings", ()))
     planned = state.rollout.status.evaluation
     return EvaluationStatus(
         plan=planned.plan if planned is not None else None,
@@ -117,7 +126,7 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         experiment_url=str(result.get("experiment_url") or "")[:1024],
         report_url=str(result.get("report_url") or "")[:1024],
         recorded=bool(result.get("recorded", True)),
-        candidates_compared=state.require_record().candidates_compared.get(version, 0) + 1,
+        candidates_compared=looks_with_next(record, version),
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 from modelops.api.v1alpha1.scorer import Scorer
 from modelops.domain.gates.evaluation_plan import ASSUMED_CALL_SECONDS, ASSUMED_DISAGREEMENT, EXPECTED_GAIN
 from modelops.domain.record import Record
+from modelops.domain.rollout.looks import looks_with_next
 from modelops.domain.rollout.state import State
 
 
@@ -36,15 +37,30 @@ def with_scores(state: State, record: Record, version: str) -> Record:
     return record.with_entry(version, eval_scores=scores, eval_dataset=evaluation_dataset(state))
 
 
-def with_candidate_counted(state: State, record: Record) -> dict[str, int]:
-    """The number of candidates that were compared on each dataset version, including this candidate."""
+def with_candidate_counted(state: State, record: Record) -> Record:
+    """The record that counts this candidate on its dataset version, and keeps what was chosen for the first one."""
     verdict = state.rollout.status.evaluated
     if verdict is None or not verdict.dataset_version:
-        return record.candidates_compared
-    return {
-        **record.candidates_compared,
-        verdict.dataset_version: record.candidates_compared.get(verdict.dataset_version, 0) + 1,
-    }
+        return record
+    version = verdict.dataset_version
+    choices = evaluation_choices(state, margin_points=verdict.margin_points)
+    return record.with_(
+        candidates_compared={**record.candidates_compared, version: looks_with_next(record, version)},
+        evaluation_choices={version: choices, **record.evaluation_choices},
+    )
+
+
+def evaluation_choices(state: State, *, margin_points: str) -> str:
+    """What a person chooses for an evaluation, as text: margin, number of examples, scorer and goal."""
+    spec, scorer = state.rollout.spec.evaluation, evaluation_scorer(state)
+    examples = "all examples" if spec.max_examples is None else f"maxExamples {spec.max_examples}"
+    scored = f"scorer {scorer.name or scorer.type.value} from {scorer.threshold}" if scorer else "no scorer"
+    return f"marginPoints {margin_points}, {examples}, {scored}, goal {spec.goal.value}"
+
+
+def dataset_version(state: State, as_of: object) -> str:
+    """The evaluation dataset and its version, as the status and the record name them."""
+    return f"{evaluation_dataset(state)}@{as_of or ''}"
 
 
 def evaluation_dataset(state: State) -> str:
