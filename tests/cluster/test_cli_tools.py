@@ -263,12 +263,48 @@ def test_a_threshold_without_any_scorer_is_refused(terminal: Terminal) -> None:
     assert len(terminal.names("rollouts")) == 1
 
 
+def test_a_plan_says_the_chances_and_creates_nothing(terminal: Terminal) -> None:
+    good = json.loads(terminal.modelops("evaluate", "plan", "docs", "--examples", "150", "-o", "json").stdout)
+    assert (good["examples"], good["margin_points"], good["pass_if_equal"]) == (150, "10", "0.844")
+    poor = terminal.modelops("evaluate", "plan", "docs", "--examples", "30", expect=1)
+    assert "in 35 % if it is 2 points better" in poor.stdout
+    assert "about 130 examples" in poor.stdout
+    wide = ("--margin", "25", "--expected-gain", "0", "--disagreement", "10")
+    terminal.modelops("evaluate", "plan", "docs", "--examples", "30", *wide)
+    for wrong, says in (
+        ((), "never evaluated"),
+        (("--examples", "9", "--margin", "5%"), "percentage points"),
+    ):
+        assert says in terminal.modelops("evaluate", "plan", "docs", *wrong, expect=1).stderr
+    assert terminal.names("rollouts") == []
+
+
+def test_a_person_who_accepts_low_power_says_so_each_time(terminal: Terminal) -> None:
+    terminal.modelops("evaluate", "docs", "--yes", "--accept-low-power", "--expected-gain", "7")
+    (name,) = terminal.names("rollouts")
+    first = terminal.get(f"rollouts.{GROUP}", name)["spec"]["evaluation"]
+    assert (first["acceptLowPower"], first["expectedGainPoints"]) == (True, "7")
+
+    ended_with = {"examples": 3, "verdict": "fail"}
+    terminal.status(
+        "rollouts", name, {**ended("Rejected", succeeded=False, message="no"), "evaluation": ended_with}
+    )
+    terminal.modelops("evaluate", "docs", "--yes")
+    (other,) = [one for one in terminal.names("rollouts") if one != name]
+    second = terminal.get(f"rollouts.{GROUP}", other)["spec"]["evaluation"]
+    assert "acceptLowPower" not in second
+    assert second["expectedGainPoints"] == "7"
+
+
 def test_a_deployment_is_created_with_the_settings_of_the_agents_last_rollout(terminal: Terminal) -> None:
     terminal.preconditions.establish("rollout")
     terminal.status(
         "rollouts",
         ROLLOUT,
-        {**ended("Rejected", succeeded=False, message="no"), "evaluation": {"examples": 3}},
+        {
+            **ended("Rejected", succeeded=False, message="no"),
+            "evaluation": {"examples": 3, "verdict": "fail"},
+        },
     )
     asked = terminal.modelops("deploy", "docs", "v1.1.0-rc.1", "--pause", "3600", types="y\n")
     assert "Deploy v1.1.0-rc.1 to docs, 20 % of the sessions first, for at most $10?" in asked.stderr

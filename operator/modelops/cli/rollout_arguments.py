@@ -38,6 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
     parser.add_argument("--threshold", help="score from which an answer is a success, such as 0.35")
     parser.add_argument("--margin", help="percentage points by which it may be worse, such as 5")
     parser.add_argument("--max-examples", type=count, help="use at most so many examples")
+    parser.add_argument(
+        "--expected-gain", help="percentage points by which it is expected to be better (default: 2)"
+    )
+    parser.add_argument(
+        "--accept-low-power",
+        action="store_true",
+        help="evaluate although a pass is improbable even with the expected gain",
+    )
     parser.add_argument("--max-usd", help="the most that it may cost (default: the agent's approvalAboveUSD)")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--wait", action="store_true", help=f"wait until {waits_for}")
@@ -61,6 +69,8 @@ def evaluation_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "threshold": arguments.threshold,
         "margin_points": arguments.margin,
         "max_examples": arguments.max_examples,
+        "expected_gain_points": arguments.expected_gain,
+        "accept_low_power": arguments.accept_low_power,
         "max_usd": arguments.max_usd,
     }
 

@@ -39,6 +39,7 @@ class EvaluationRequest:
     for a team's own; `threshold` and `margin_points` as there. What is None comes from the agent's last Rollout, and
     then from the API's defaults. The scorer has none: it comes from the AgentModel's langsmith.scorer, and without that
     the Rollout ends before anything is paid, with a suggestion from the dataset.
+    `accept_low_power` never comes from there: it is about one evaluation.
     `max_usd`: the most that it may cost; None for the approval threshold of the agent.
     """
 
@@ -50,6 +51,8 @@ class EvaluationRequest:
     threshold: str | None = None
     margin_points: str | None = None
     max_examples: int | None = None
+    expected_gain_points: str | None = None
+    accept_low_power: bool = False
     max_usd: str | None = None
 
 
@@ -178,8 +181,9 @@ async def _spec_and_last_rollout(
             "not be trained on"
         )
     candidate = candidate_of(await read_record(client, agent), request.candidate_model)
-    last = await _last_rollout(client, agent)
+    last = await last_rollout(client, agent)
     evaluation: dict[str, Any] = last.spec.evaluation.wire() if last else {}
+    evaluation.pop("acceptLowPower", None)
     if request.eval_dataset_id:
         evaluation["dataset"] = request.eval_dataset_id
     evaluation |= _scorer(request, agent, evaluation.get("scorer"))
@@ -187,6 +191,10 @@ async def _spec_and_last_rollout(
         evaluation["marginPoints"] = request.margin_points
     if request.max_examples:
         evaluation["maxExamples"] = request.max_examples
+    if request.expected_gain_points:
+        evaluation["expectedGainPoints"] = request.expected_gain_points
+    if request.accept_low_power:
+        evaluation["acceptLowPower"] = True
     spec = {
         "agentModelRef": {"name": agent.metadata.name},
         "candidate": candidate,
@@ -328,7 +336,7 @@ def _known_metrics(metrics: Sequence[str]) -> None:
         raise ToolRefused(f"unknown metrics {', '.join(unknown)}: use any of {', '.join(METRICS)}")
 
 
-async def _last_rollout(client: AsyncClient, agent: AgentModel) -> Rollout | None:
+async def last_rollout(client: AsyncClient, agent: AgentModel) -> Rollout | None:
     """The agent's newest Rollout with an evaluation: the team's own scorer, margin and limits."""
     mine = [
         one

@@ -81,13 +81,13 @@ def assumptions(state: State) -> dict[str, Any]:
     """What the plan assumes, as fields of `input.json`: what the spec says, and what the agent's evaluations showed."""
     record, gain = state.require_record(), state.rollout.spec.evaluation.expected_gain_points
     return {
-        "disagree_points": _disagreement(record, evaluation_dataset(state)),
+        "disagree_points": shown_disagreement(record, evaluation_dataset(state)),
         "expected_gain_points": str(EXPECTED_GAIN) if gain is None else gain,
-        "call_seconds": _call_seconds(record),
+        "call_seconds": shown_call_seconds(record),
     }
 
 
-def _disagreement(record: Record, dataset: str) -> str:
+def shown_disagreement(record: Record, dataset: str) -> str:
     """The percentage of the last evaluation on this dataset; at least 5, because few examples may show none."""
     shown = (
         e.eval_scores.get("disagreement_points")
@@ -98,7 +98,8 @@ def _disagreement(record: Record, dataset: str) -> str:
     return str(ASSUMED_DISAGREEMENT if last is None else max(5.0, last))
 
 
-def _call_seconds(record: Record) -> float:
+def shown_call_seconds(record: Record) -> float:
+    """Seconds of a call: the median of the last model that was evaluated."""
     shown = (e.eval_scores.get("avg_latency_ms") for e in reversed(record.history))
     last = next((float(milliseconds) for milliseconds in shown if milliseconds), None)
     return ASSUMED_CALL_SECONDS if last is None else last / 1000
