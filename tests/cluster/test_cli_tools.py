@@ -265,7 +265,7 @@ def test_a_threshold_without_any_scorer_is_refused(terminal: Terminal) -> None:
 
 def test_a_plan_says_the_chances_and_creates_nothing(terminal: Terminal) -> None:
     good = json.loads(terminal.modelops("evaluate", "plan", "docs", "--examples", "150", "-o", "json").stdout)
-    assert (good["examples"], good["margin_points"], good["pass_if_equal"]) == (150, "10", "0.844")
+    assert (good["examples"], good["margin_points"], good["pass_if_equal"]) == (150, 10, 0.844)
     poor = terminal.modelops("evaluate", "plan", "docs", "--examples", "30", expect=1)
     assert "in 35 % if it is 2 points better" in poor.stdout
     assert "about 130 examples" in poor.stdout

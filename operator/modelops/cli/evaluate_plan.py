@@ -49,7 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _plan(client: AsyncClient, arguments: argparse.Namespace) -> int:
-    from modelops.domain.gates.evaluation_plan import has_poor_chance
     from modelops.tools.evaluation_plan import PlanRequest, plan_of_evaluation
 
     plan = await plan_of_evaluation(
@@ -63,4 +62,4 @@ async def _plan(client: AsyncClient, arguments: argparse.Namespace) -> int:
         ),
     )
     output.show(plan, arguments.output, names=[], table=lambda: output.say(plan.message))
-    return 1 if has_poor_chance(plan) else 0
+    return 1 if plan.is_poor else 0

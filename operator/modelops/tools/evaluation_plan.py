@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from modelops.api.v1alpha1.rollout import Evaluation, EvaluationPlan
+from modelops.api.v1alpha1.rollout import Evaluation
 from modelops.client import AsyncClient
 from modelops.domain.gates.evaluation_plan import (
     EXPECTED_GAIN,
     Assumptions,
     default_margin_points,
+    has_poor_chance,
     plan_evaluation,
 )
 from modelops.domain.rollout.evaluation_scores import shown_call_seconds, shown_disagreement
 from modelops.tools.agents import find_agent
 from modelops.tools.candidates import read_record
 from modelops.tools.errors import ToolRefused
+from modelops.tools.results import EvaluationChances
 from modelops.tools.rollouts import last_rollout
 
 
@@ -34,7 +36,7 @@ class PlanRequest:
     disagree_points: str | None = None
 
 
-async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> EvaluationPlan:
+async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> EvaluationChances:
     """The plan. No examples are read: a Rollout counts those that the candidate was not trained on.
 
     Raises:
@@ -53,7 +55,7 @@ async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> Evalu
     langsmith = agent.spec.langsmith
     name = spec.dataset or (langsmith and langsmith.evaluation_dataset) or ""
     margin = request.margin_points or spec.margin_points
-    return plan_evaluation(
+    plan = plan_evaluation(
         Assumptions(
             examples=examples,
             margin_points=default_margin_points(examples) if margin is None else _points("margin", margin),
@@ -68,6 +70,19 @@ async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> Evalu
             concurrency=spec.concurrency,
             call_seconds=shown_call_seconds(record),
         )
+    )
+    return EvaluationChances(
+        agent_name=agent.spec.agent,
+        examples=plan.examples,
+        margin_points=float(plan.margin_points),
+        disagreement_points=float(plan.disagreement_points),
+        expected_gain_points=float(plan.expected_gain_points),
+        pass_if_equal=float(plan.pass_if_equal),
+        pass_if_expected_gain=float(plan.pass_if_expected_gain),
+        pass_if_half_margin_worse=float(plan.pass_if_half_margin_worse),
+        minutes=plan.minutes,
+        is_poor=has_poor_chance(plan),
+        message=plan.message,
     )
 
 

@@ -54,6 +54,7 @@ READ_ONLY = {
     "list_agent_models",
     "list_datasets",
     "agent_spending",
+    "plan_evaluation",
     "explain",
 }
 DESTRUCTIVE = {
