@@ -19,7 +19,10 @@ LATER_FIELDS = {"estimateOnly": False}
 The API server adds them to objects that are older than the field, and the work of those must not be done again.
 """
 
-FORMER_DEFAULTS = {("evaluation", "marginPoints"): "5"}
+FORMER_DEFAULTS: Mapping[tuple[str, str], Any] = {
+    ("evaluation", "marginPoints"): "5",
+    ("evaluation", "scorer"): {"type": "exact", "threshold": "1"},
+}
 """Fields inside the spec that had a default, which the API server has added to older objects, and have none any more.
 
 A manifest without the field, from which such an object is made again, must have the identity of that object. Otherwise
