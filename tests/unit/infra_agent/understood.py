@@ -13,7 +13,7 @@ from typing import Any
 from modelops.infra_agent.understanding import Understanding, identities, understand
 
 HERE = Path(__file__).parent
-FILES = ("paraphrases.jsonl", "messages.jsonl", "fresh.jsonl", "fresh_2.jsonl")
+FILES = ("paraphrases.jsonl", "messages.jsonl", "fresh.jsonl", "fresh_2.jsonl", "fresh_3.jsonl")
 AGENTS = identities(["feature_dev", "code_review", "cicd", "docs"])
 
 
