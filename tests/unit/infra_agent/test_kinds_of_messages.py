@@ -8,9 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.infra_agent.understood import AGENTS
-
-from modelops.infra_agent.understanding import understand
+from tests.unit.infra_agent.understood import assert_means
 
 Case = tuple[str, str, str | None, dict[str, Any]]
 
@@ -149,7 +147,7 @@ NEW_MODELS: tuple[Case, ...] = (
 def test_a_message_means_what_is_meant(
     message: str, intent: str, agent: str | None, values: dict[str, Any]
 ) -> None:
-    _assert_means((), message, intent, agent, values)
+    assert_means((), message, intent, agent, values)
 
 
 RECOMMENDED = ("chef: Docs v12: 88% (live 81%), 15% faster. Recommendation: deploy.",)
@@ -224,13 +222,4 @@ NONE_NAMED = ("chef: Collected 90 CICD examples.",)
 def test_an_answer_takes_what_chef_named(
     context: tuple[str, ...], message: str, intent: str, agent: str | None, values: dict[str, Any]
 ) -> None:
-    _assert_means(context, message, intent, agent, values)
-
-
-def _assert_means(
-    context: tuple[str, ...], message: str, intent: str, agent: str | None, values: dict[str, Any]
-) -> None:
-    got = understand(message, context=context, agents=AGENTS)
-    named = {name: getattr(got.slots, name) for name in values}
-    means_nothing = intent == "none" and got.intent == "none"
-    assert (got.intent, None if means_nothing else got.agent, named) == (intent, agent, values), got.why
+    assert_means(context, message, intent, agent, values)

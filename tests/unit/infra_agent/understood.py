@@ -83,6 +83,16 @@ def results(file: str) -> list[Result]:
     return [Result(case, case.understood()) for case in cases(file)]
 
 
+def assert_means(
+    context: tuple[str, ...], message: str, intent: str, agent: str | None, values: dict[str, Any]
+) -> None:
+    """Fail unless the message is understood so. `values` are those that are checked; None: it is not named."""
+    got = understand(message, context=context, agents=AGENTS)
+    named = {name: getattr(got.slots, name) for name in values}
+    means_nothing = intent == "none" and got.intent == "none"
+    assert (got.intent, None if means_nothing else got.agent, named) == (intent, agent, values), got.why
+
+
 def main() -> None:
     """Print how many were understood, and each that was not."""
     files = sys.argv[1:] or [file for file in FILES if (HERE / file).exists()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modelops.infra_agent.understanding import questions, verbs
+from modelops.infra_agent.understanding import questions, sentences, verbs
 from modelops.infra_agent.understanding.forms import Form, form_of
 from modelops.infra_agent.understanding.lexicon import PREPOSITIONS, field_things
 from modelops.infra_agent.understanding.model import Intent
@@ -115,7 +115,7 @@ def _started(reading: Reading, part: Part, at: int) -> Act | None:
     nouns: list[tuple[int, Intent, Found]] = []
     for place in range(start.end, min(part.end, start.end + 5)):
         wanted = reading.words[at] in _WANTS and reading.words[place] in _DEFINITE
-        if reading.words[place] == "to" or wanted:
+        if reading.words[place] in sentences.DENIAL | {"to"} or wanted:
             break
         if reading.words[place] in PREPOSITIONS - {"of", "a", "another", "um", "de"} and place > start.end:
             break

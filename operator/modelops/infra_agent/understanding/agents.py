@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from modelops.infra_agent.understanding.abbreviations import abbreviations_of
 from modelops.infra_agent.understanding.words import folded, words_of
 
 _KNOWN = {
@@ -50,6 +51,8 @@ class AgentIdentity(BaseModel):
     name: str
     calls: tuple[tuple[str, ...], ...]
     """Each is a sequence of words in lower case, without accents: `("feature", "dev")`."""
+    abbreviations: tuple[str, ...] = ()
+    """Calls of one word that follow from the name by rule; no other word is a misspelling of them."""
 
 
 def identity_of(name: str) -> AgentIdentity:
@@ -67,8 +70,12 @@ def identity_of(name: str) -> AgentIdentity:
     if len(words) > 1 and initials not in _ORDINARY:
         calls.add((initials,))
     calls |= {(*call, role) for call in (words, ("".join(words),)) for role in _ROLES}
+    short = tuple(sorted(abbreviations_of(words)))
+    calls |= {(word,) for word in short}
     return AgentIdentity(
-        name=name, calls=tuple(sorted((call for call in calls if call), key=lambda call: (-len(call), call)))
+        name=name,
+        calls=tuple(sorted((call for call in calls if call), key=lambda call: (-len(call), call))),
+        abbreviations=short,
     )
 
 
@@ -81,6 +88,7 @@ def identities(names: Sequence[str]) -> tuple[AgentIdentity, ...]:
         AgentIdentity(
             name=identity.name,
             calls=tuple(c for c in identity.calls if uses[c] == 1 or own.get(c) == identity.name),
+            abbreviations=tuple(word for word in identity.abbreviations if uses[(word,)] == 1),
         )
         for identity in all_of_them
     )

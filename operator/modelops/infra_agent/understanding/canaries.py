@@ -53,7 +53,7 @@ def _other_version(reading: Reading, situation: Situation) -> bool:
 
 _ALSO_DEPLOYS = words_of("""
     give send route move switch shift let take bring push get go open fully everything everyone
-    everybody all put set full
+    everybody all put set full fur para pour
 """)
 """Verbs that raise a canary, and also send a new version to traffic."""
 
@@ -96,3 +96,32 @@ def to_a_rank(reading: Reading, act: Act) -> bool:
         )
         for word in target
     )
+
+
+_WELL = words_of("""
+    ok okay fine good great healthy clean green stable quiet happy well perfect solid gut sauber bien bem estable
+    estavel
+    bon stabil
+""")
+_ON_THE_WAY = words_of("""
+    is looks looking look seems all still so far very no errors error issues complaints and then now to go lets up at
+    please pls please sieht aus ist auf esta a al parece va est jusqu everyone everybody full hundred
+""")
+
+
+def is_fine_and_raised(reading: Reading) -> bool:
+    """`docs canary looks ok -> 50`, `docs canary 20 -> 50`: all of its words after `canary` say so."""
+    words = reading.words
+    at = next((place for place, word in enumerate(words) if word in ("canary", "canario")), None)
+    if at is None:
+        return False
+    after = [word for word in words[at + 1 :] if word]
+    numbers = [token.number for token in reading.tokens[at + 1 :] if token.number is not None]
+    plain = all(word in _WELL | _ON_THE_WAY or word[:1].isdigit() for word in after)
+    well = not _WELL.isdisjoint(after) or "no" in after or len(numbers) == 2
+    target = after[-1:] != [] and (after[-1][:1].isdigit() or after[-1] in _ENDS)
+    rises = numbers == sorted(numbers) and 0 not in numbers and (len(numbers) > 0 or "to" in after)
+    return plain and well and target and rises
+
+
+_ENDS = words_of("everyone everybody full then now please pls")

@@ -49,8 +49,19 @@ def _is_correction(reading: Reading, start: int, end: int) -> bool:
 
 def is_negated(words: tuple[str, ...], at: int) -> bool:
     """`dpo, not sft`: the value at this place is not meant."""
-    before = words[max(0, at - 2) : at]
+    begin = at
+    while begin and at - begin < _REACH and words[begin - 1] in _BETWEEN:
+        begin -= 1
+    before = words[max(0, begin - 2) : begin]
     return bool(before) and (
-        before[-1] in ("not", "nicht", "statt", "unlike")
-        or before in (("instead", "of"), ("rather", "than"), ("em", "vez"))
+        before[-1] in _NEGATES or before in (("instead", "of"), ("rather", "than"), ("em", "vez"))
     )
+
+
+_NEGATES = words_of("not nicht statt unlike pas nao no kein keine keinen")
+_BETWEEN = words_of("""
+    the a an usual old same with on at in even using der die das dem den mit auf con en la el los com o os sur avec le
+    les
+""")
+_REACH = 3
+"""So many words can stand between `not` and the value: `not with the usual 7b`."""

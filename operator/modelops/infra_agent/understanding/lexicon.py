@@ -28,7 +28,8 @@ _FUNCTION = words_of("""
     new old good better best fresh whole entire actual real own other live prod production main traffic
     users everyone everybody requests und oder aber dann wieder noch bitte mal schon heute morgen
     erstmal zuerst neu neue neuen neues y o pero mas por favor hoy nuevo nueva nuevos e ou mais hoje
-    novo nova et aujourd hui nouveau nouvelle nouvel anybody somebody anything something what which who
+    novo nova schalten stellen setzen machen et aujourd hui nouveau nouvelle nouvel anybody somebody anything
+    something what which who
     how why where that whats
 """)
 _ORDINARY = words_of("""

@@ -25,7 +25,7 @@ REMEDY = Phrases("""
     should|must|has|have to|really|finally * stop|learn|know, do something, do anything,
     fix it|this|that, fix the model|agent|bot, fix * up, sort it|this|that|him * out, sort it out,
     make it|this|that stop, stop it from, stop doing, stop that, stop * from, unlearn, learn, out of it,
-    out of its system, break * habit, better data, mend, get * fixed|sorted|better|out,
+    out of its system, break * habit, better data, mend, get * fixed|sorted|better, get * out of it|its|the|this|that,
     can * change|help|improve, something about, deal with, address, take care of,
     needs|need|could use * training|lessons|lesson|work|education|learn|retraining,
     can it|we * learn|stop|do better, needs to stop|learn|know, should * stop|learn|know,
@@ -46,6 +46,11 @@ WAS_BETTER_BEFORE = Phrases("""
     alte * zuruck, das alte, la anterior, el anterior, o anterior, a anterior, l ancien, l ancienne,
     since the last|new|latest model|version|update|one
 """)
+NEW_IS_BAD = Phrases("""
+    the|this|that new|newest|latest|newer|fresh one|version|model|release * worse|broken|bad|wrong|fails|failing|
+    hallucinates|hallucinating|mixing|mixes|slow|slower|terrible|awful|useless|breaks|crashes|hangs|sucks|crap|garbage
+""")
+"""Why an agent is put on a version: the way back, and no rollout."""
 WANTS_AGAIN = Phrases("""
     want|like|need|have|get|give|bring * again|back, quiero|quero|mochte|voudrais * otra vez|de novo|wieder|zuruck
 """)

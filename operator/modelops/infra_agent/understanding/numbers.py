@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -66,7 +67,7 @@ _OTHER_MONEY = words_of("euro euros eur pound pounds gbp reais real")
 
 def with_numbers(tokens: Sequence[Token]) -> list[Token]:
     """The tokens, with numbers in words as numbers, and each number joined with its unit."""
-    return _with_units(_with_shares(_with_digits(tokens)))
+    return _with_versions(_with_units(_with_shares(_with_digits(tokens))))
 
 
 def number_words() -> frozenset[str]:
@@ -183,6 +184,28 @@ def _with_units(tokens: Sequence[Token]) -> list[Token]:
             result[money] = replace(result[money], kind=Kind.USD)
         result.append(replace(token, kind=kind))
         at += used
+    return result
+
+
+_ALSO = words_of("and or vs versus against und oder gegen y o contra e ou et")
+_AFTER_VERSIONS = words_of("of for on with please pls von fur mit de do del du da para bitte")
+
+
+def _with_versions(tokens: Sequence[Token]) -> list[Token]:
+    """`versions 4 and 5 of docs`, `v4 vs 5`: whole numbers beside a version that count nothing."""
+    result = list(tokens)
+    for at, token in enumerate(tokens):
+        if token.kind is not Kind.NUMBER or not re.fullmatch(r"\d{1,3}", token.text):
+            continue
+        first = _text(tokens, at - 1) in ("versions", "versionen", "versiones", "versoes") if at else False
+        second = at > 1 and result[at - 2].kind is Kind.VERSION and _text(tokens, at - 1) in _ALSO
+        ends = (
+            at + 1 == len(tokens)
+            or tokens[at + 1].kind in (Kind.STOP, Kind.PAUSE)
+            or _text(tokens, at + 1) in _AFTER_VERSIONS
+        )
+        if first or (second and ends):
+            result[at] = replace(token, kind=Kind.VERSION, text=f"v{token.text}", number=None)
     return result
 
 

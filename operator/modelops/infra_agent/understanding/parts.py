@@ -109,6 +109,8 @@ def _role_at(words: Sequence[str], at: int, start: int, role: Role, *, question_
     if word in sentences.ASIDE and _begins_aside(word, before, following):
         return Role.ASIDE
     conditional = word in sentences.CONDITION or pair in sentences.CONDITION_PAIRS
+    if conditional and _is_kindly_meant(words, at):
+        return role
     if not conditional or before in sentences.ASKS_WHETHER or before in sentences.DETERMINERS:
         return role
     if word in ("when", "once", "whenever", "quando", "cuando", "quand", "wenn", "lorsque") and at == start:
@@ -144,6 +146,21 @@ def _role_at(words: Sequence[str], at: int, start: int, role: Role, *, question_
     if word == "once" and (following in ("more", "again", "") or before in ("at", "all", "for")):
         return role
     return Role.CONDITION
+
+
+_KIND = words_of("""
+    appreciate appreciated grateful thankful obliged glad happy kind nice great lovely wonderful dankbar nett toll gut
+    super schon agradeceria genial bien legal otimo bom reconnaissant reconnaissante sympa
+""")
+
+
+_YOU = words_of("you we u somebody someone du ihr sie wir man puedes pudieras pudieran voce pudesse tu vous")
+
+
+def _is_kindly_meant(words: Sequence[str], at: int) -> bool:
+    """`I would appreciate it if you could ...`: a wish, and no condition."""
+    before = [word for word in words[max(0, at - 3) : at] if word not in ("", "it", "this", "very")]
+    return before[-1:] != [] and before[-1] in _KIND and not _YOU.isdisjoint(words[at + 1 : at + 3])
 
 
 def _begins_aside(word: str, before: str, following: str) -> bool:
@@ -197,6 +214,16 @@ _OPENERS = words_of("""
 """)
 
 
+_PLACES = words_of("in at on here under inside attached")
+"""`is in ls://cr/p` says where the data is; the subject is left out."""
+
+
+_ALSO_NO_QUESTIONS = words_of("""
+    es est la que ou a como ha ya any ta qui die was hat qu sigue esta ja termino terminou acabou
+""")
+"""They open a question only with its mark, but for some."""
+
+
 def _opens_question(words: Sequence[str], start: int, end: int, *, question_mark: bool) -> bool:
     at = start
     while at < end - 1 and (words[at] in _OPENERS or words[at] == "<MENTION>"):
@@ -205,31 +232,10 @@ def _opens_question(words: Sequence[str], start: int, end: int, *, question_mark
     if word not in sentences.QUESTION:
         return False
     following = words[at + 1] if at + 1 < end else ""
+    if word in ("is", "are") and following in _PLACES and not question_mark:
+        return False
     if word in ("do", "have"):
         return following in sentences.SUBJECTS - {"it", "this", "that"}
-    if word in (
-        "es",
-        "est",
-        "la",
-        "que",
-        "ou",
-        "a",
-        "como",
-        "ha",
-        "ya",
-        "any",
-        "ta",
-        "qui",
-        "die",
-        "was",
-        "hat",
-        "qu",
-        "sigue",
-        "esta",
-        "ja",
-        "termino",
-        "terminou",
-        "acabou",
-    ):
+    if word in _ALSO_NO_QUESTIONS:
         return question_mark or word in ("que", "como", "was", "hat", "any", "ta", "qui", "ou", "esta")
     return True

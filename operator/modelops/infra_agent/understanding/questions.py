@@ -101,10 +101,10 @@ STATUS = Phrases("""
     error rates, latency, heartbeat, steps left, so far, is * ok|okay|fine|alive, are * ok|okay|fine,
     up with, in use, use now, look at * run|job|canary|training|rollout,
     any regressions|issues|problems|complaints|trouble|failures|alerts, whats|what is agentname at|on,
-    converged, was macht, que hace, o que faz
+    is|are * out yet|already, converged, was macht, que hace, o que faz
 """)
 SHOWS = Phrases("""
-    show, list, tell, give, print, display, get, see, view, report, share, need, want, let me see|know,
+    appreciate, show, list, tell, give, print, display, get, see, view, report, share, need, want, let me see|know,
     pull up, bring up, look up, explain, know, find out, whats, check, remind, fetch, open, ping, zeig,
     zeige, liste, sag, gib, muestra, muestrame, lista, dime, dame, ensena, mostra, mostre, diga, me da,
     montre, affiche, dis, donne, look at, look into, have a look, take a look, table, overview
@@ -126,6 +126,10 @@ GENERAL = Phrases("""
     actual difference, explain, what is a|an|the point, what are, whats a|an,
     why is * cheaper|better|called|used, how does * work, how do * work, in general, always, generally,
     best practice, best practices, pros and cons, tutorial, documentation on|about, docs on|about,
+    usually, normally, normaly, typically, on average, normalerweise, normalmente, en general, em geral, geralmente,
+    d habitude, habituellement, how long does|do|would a|an|one, how long do trainings|evals|runs|canaries|finetunes,
+    wie lange dauert|braucht ein|so, cuanto tarda un|una, quanto tempo leva|demora um|uma,
+    combien de temps dure|prend un|une,
     meaning of, definition, was bedeutet, was ist, unterschied, que significa, que es, diferencia,
     diferenca, o que e, qu est ce que, difference entre, c est quoi
 """)

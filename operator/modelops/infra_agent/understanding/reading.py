@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from modelops.infra_agent.understanding.abbreviations import joined
 from modelops.infra_agent.understanding.agents import AgentIdentity
 from modelops.infra_agent.understanding.lexicon import field_words, known_words, spelt
 from modelops.infra_agent.understanding.naming import Named, unknown_agent_in, with_agents
@@ -38,10 +39,13 @@ class Reading:
 
 def read(text: str, agents: Sequence[AgentIdentity]) -> Reading:
     """Read one line of text."""
+    short = frozenset(word for agent in agents for word in agent.abbreviations)
     names = frozenset(word for agent in agents for call in agent.calls for word in call if len(word) >= 5)
     tokens = [
-        replace(token, text=spelt(token.text, names)) if token.kind is Kind.WORD else token
-        for token in tokens_of(text)
+        replace(token, text=spelt(token.text, names - short))
+        if token.kind is Kind.WORD and token.text not in short
+        else token
+        for token in tokens_of(joined(text, short))
     ]
     tokens = [part for token in tokens for part in _without_pronoun(token)]
     tokens, named = with_agents(with_numbers(tokens), agents)

@@ -29,6 +29,8 @@ def requested(message: Message) -> Understanding | None:
     if request is None or request.intent is Intent.NONE:
         return None
     if _only_named(message, request):
+        if sentences.ADVICE.within(message.words):
+            return None
         topic = topic_of(message.reading, message.acts, message.situation)
         if topic not in (None, Intent.EVALUATE) and not sentences.UNSURE.within(message.words):
             return None

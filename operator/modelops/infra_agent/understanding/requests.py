@@ -33,6 +33,10 @@ _LOOKS = words_of("check see tell find show figure know verify try")
 """Verbs that ask for an evaluation only if there is nothing else to look at."""
 
 
+_PUTS = words_of("put set bring switch move get change take")
+"""Verbs that send an agent to a new version, and also back to one that it had."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What is asked for, and where the message says so."""
@@ -97,6 +101,8 @@ def _meaning(reading: Reading, act: Act, situation: Situation) -> Intent:
         return Intent.NONE
     if act.intent is Intent.PROMOTE and not is_promotion(reading, act, situation):
         return Intent.DEPLOY
+    if act.intent is Intent.DEPLOY and words[act.at] in _PUTS and moods.NEW_IS_BAD.within(words):
+        return Intent.ROLLBACK
     if act.intent is Intent.DEPLOY and moods.WAS_BETTER_BEFORE.within(around) and not has_version(reading):
         return Intent.ROLLBACK
     return act.intent

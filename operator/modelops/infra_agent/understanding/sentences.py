@@ -55,7 +55,7 @@ MODALS = words_of("""
 """)
 WISHES = words_of("""
     way needs use using forget quiero queremos quero mochte wurde want need like love please time let
-    you us going try able have wanna gotta id wed happy possible ahead free chance asking hoping
+    please you us going try able have wanna gotta id wed happy possible ahead free chance asking hoping
     planning wish mind sure remember
 """)
 REPORTING = words_of("""
@@ -85,7 +85,8 @@ CONDITION_PAIRS = frozenset(
 )
 ASKS_WHETHER = words_of("""
     tell me us see check know wonder wondering ask sure find out idea verify whether and or ob let
-    learn matter even what as like than surprised great nice cool good fine ok okay better
+    learn matter appreciate appreciated grateful thankful obliged glad happy kind lovely wonderful even what as like
+    than surprised great nice cool good fine ok okay better
 """)
 ASIDE = words_of("""
     before after since until till because cause cuz although though while whereas bevor nachdem seit
@@ -100,7 +101,8 @@ CORRECTION = Phrases("""
     na verdade, err, ehm
 """)
 TAKEN_BACK = Phrases("""
-    never mind, nevermind, nvm, forget it, forget about it, forget that, ignore that, ignore this,
+    not this time, not today, not now, not yet, never mind, nevermind, nvm, forget it, forget about it, forget that,
+    ignore that, ignore this,
     ignore me, scratch that, dont bother, no need, not needed, dont do it, dont, please dont, leave it,
     drop it, cancel that, skip it, false alarm, vergiss es, vergiss das, lass es, lass gut sein,
     lass mal, doch nicht, nicht notig, olvidalo, dejalo, deja, no hace falta, esquece, deixa,
@@ -133,7 +135,8 @@ SMALL_TALK = Phrases("""
     how goes it, whats up, wie gehts, wie geht es dir, que tal, como estas, tudo bem, ca va
 """)
 IMAGINED = Phrases("""
-    just|only kidding|joking, jk, nur spass, war ein scherz, es broma, era broma, e brincadeira, je plaisante,
+    just|only kidding|joking|thinking, thinking aloud|loud, jk, nur spass, war ein scherz, es broma, era broma,
+    e brincadeira, je plaisante,
     imagine, suppose, supposing, what if, hypothetically, theoretically, note to self, reminder to self,
     next quarter, next year, someday, one day, at some point, eventually, sooner or later,
     irgendwann, algun dia, um dia, un jour, would be crazy|stupid|risky|nuts|bad|a,
@@ -160,6 +163,7 @@ HOLDS = Phrases("""
     hold|pause|freeze|stay * rollout|canary|split|percent|where|as|at|alone|running|put|live,
     leave it|them|everything|things|agentname|<VERSION> * where|as|at|alone|running|put|live|on,
     leave the|our|my|that|this agentname|canary|rollout|split|share|traffic|model|version|<VERSION>|rest,
+    hands off, deja|dejen|deixa|deixe|laisse|lass|lasse agentname * como|tel|comme|wie|asi|so|ruhe|quieto,
     pause, freeze, stay at|on|with, keep the|our,
     keep|leave agentname|it|that|this at|on|as|where|alone|running|out, wait with, halte * bei,
     lass * bei|auf, pausier, pausiere, pausieren, mantem, manten, mantener, deja * en, garde|laisse * a,

@@ -21,6 +21,7 @@ _MEASURES = words_of("""
 """)
 _COMPARED = words_of("faster slower better worse cheaper longer shorter more less fewer accuracy accurate")
 _CLAUSES = sentences.ASIDE | sentences.CONDITION | words_of("so and but then")
+_ENDS = ((), ("",), ("then",), ("now",), ("please",), ("pls",))
 _NEAR = 6
 """So many words before a share can say that it was measured."""
 
@@ -40,7 +41,7 @@ def share_of(reading: Reading, intent: Intent) -> float | None:
         if is_negated(words, at) or _is_measured(words, at):
             continue
         before = words[at - 1] if at else ""
-        alone = before in ("", "is", "sorry", "no") and words[at + 1 : at + 2] in ((), ("",))
+        alone = before in ("", "is", "sorry", "no") and words[at + 1 : at + 2] in _ENDS
         alone = alone and (intent is Intent.PROMOTE or bool(named) or "canary" in words)
         alone = alone or ("canary" in words and words[at + 1 : at + 2] == ("for",))
         raised = intent is Intent.PROMOTE and before == "for"

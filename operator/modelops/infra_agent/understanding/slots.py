@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelops.infra_agent.understanding import sentences, verbs
 from modelops.infra_agent.understanding.corrections import correction_at, is_negated
 from modelops.infra_agent.understanding.lexicon import METHODS
 from modelops.infra_agent.understanding.model import Intent, Slots
@@ -14,10 +15,14 @@ from modelops.infra_agent.understanding.words import Kind, Token, words_of
 
 _AT_ONCE = Phrases("""
     straight away, right away, immediately, all of it, all at once, at once, no canary,
-    without canary|a, skip * canary|rollout|slow, directly, in one go, full traffic, everyone,
+    without canary|a, skip * canary|rollout|slow, directly, in one go, full traffic,
     right now, big bang, no ramp, sofort, auf einmal, ohne canary, komplett, direkt, directo,
     directamente, de una vez, direto, de uma vez, sem canary, sin canary, tout de suite, directement,
     sans canary, 100, all traffic
+""")
+_EVERYBODY = Phrases("""
+    everyone, everybody, to|for all, all|every users|user, the whole team|company, todos, todo mundo, todo el mundo,
+    tout le monde, fur alle, an alle, tous
 """)
 _CANARY = Phrases("""
     canary, canario, gradually, slowly, slow rollout, staged, schrittweise, first, primero, primeiro,
@@ -63,28 +68,8 @@ _LIVE = Phrases("""
     live, current, in production, in prod, in use, were running, we run, aktuelle, actual, atual,
     actuel, champion
 """)
-_NOT_MEANT = frozenset(
-    {
-        "not",
-        "from",
-        "than",
-        "over",
-        "nicht",
-        "statt",
-        "instead",
-        "replace",
-        "replacing",
-        "was",
-        "no",
-        "unlike",
-        "desde",
-        "von",
-        "de",
-        "depuis",
-        "against",
-        "vs",
-        "for",
-    }
+_NOT_MEANT = words_of(
+    "not from than over nicht statt instead replace replacing was no unlike desde von de depuis against vs for"
 )
 _LIMITS = words_of("max cap limit budget tops under below most")
 
@@ -160,6 +145,8 @@ def _versions(
     places = [at for at, token in enumerate(tokens) if _names_version(token, intent) and at >= start]
     if intent is not Intent.EVALUATE and (len(places) > 1 or intent is Intent.ROLLBACK):
         places = [at for at in places if not _is_described(words, at)]
+    if len(places) > 1 and intent is Intent.EVALUATE:
+        places = [at for at in places if not _is_told(words, at)] or places
     if len(places) > 1 and intent is not Intent.EVALUATE:
         meant = [at for at in places if not at or words[at - 1] not in _NOT_MEANT]
         after_to = [at for at in meant if at and words[at - 1] in TO - {"a", "al", "with", "mit"}]
@@ -179,6 +166,15 @@ def _is_described(words: tuple[str, ...], at: int) -> bool:
     """`v5 had the yaml bug` after a pause: a reason."""
     begins = at == 0 or words[at - 1] in ("", "and", "because", "since", "as")
     return begins and words[at + 1 : at + 2] != () and words[at + 1] in _DESCRIBED
+
+
+def _is_told(words: tuple[str, ...], at: int) -> bool:
+    """`we deployed v8 last week`: a version in a clause of what somebody did."""
+    begin = max((place + 1 for place in range(at) if not words[place]), default=0)
+    return any(
+        words[place - 1] in sentences.SUBJECTS and verbs.PAST.at(words, place) is not None
+        for place in range(begin + 1, at)
+    )
 
 
 def _version(words: tuple[str, ...], intent: Intent, versions: list[str]) -> str | tuple[str, ...] | None:
@@ -206,7 +202,9 @@ def _strategy(words: tuple[str, ...], intent: Intent, percent: float | None) -> 
         return "canary" if percent < 100 else "immediate"
     if _AT_ONCE.within(words):
         return "immediate"
-    return "canary" if _CANARY.within(words) else None
+    if _CANARY.within(words):
+        return "canary"  # Everybody comes after it: `canary first, then everybody`.
+    return "immediate" if _EVERYBODY.within(words) else None
 
 
 def _usd(tokens: tuple[Token, ...], words: tuple[str, ...]) -> float | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelops.infra_agent.understanding import moods, questions, sentences, things, verbs
+from modelops.infra_agent.understanding.canaries import is_fine_and_raised
+from modelops.infra_agent.understanding.corrections import is_negated
 from modelops.infra_agent.understanding.forms import Form
 from modelops.infra_agent.understanding.heard import Message
 from modelops.infra_agent.understanding.lexicon import METHODS, field_things, is_content
@@ -66,7 +68,7 @@ def terse_order(message: Message) -> Understanding | None:
         return None
     main = main_words(message)
     others = [word for word in main if is_content(word) and word not in field_things() | {AGENT}]
-    order = _Order(message, frozenset(token.kind for token in reading.tokens), main, len(others))
+    order = _Order(message, _kinds_meant(message), main, len(others))
     if denied_nouns(message.words) or is_about_settings(tuple(main)):
         return None
     if Kind.USD not in order.kinds and questions.PRICE.within(message.words):
@@ -77,6 +79,12 @@ def terse_order(message: Message) -> Understanding | None:
             slots = with_what_chef_named(message, intent, slots_of(reading, intent))
             return with_agent(message, intent, agents, slots, why)
     return None
+
+
+def _kinds_meant(message: Message) -> frozenset[Kind]:
+    """The kinds of the values that are named and not denied (`not the 7b`)."""
+    tokens = message.reading.tokens
+    return frozenset(token.kind for at, token in enumerate(tokens) if not is_negated(message.words, at))
 
 
 def _tells(words: tuple[str, ...]) -> bool:
@@ -109,9 +117,17 @@ def _training(order: _Order) -> Intent | None:
     again = things.AGAIN.within(order.main) and bool(values - {Kind.USD})
     if asks(order.message.reading) and not (method and Kind.DATASET in values):
         return None
+    again = again or (Kind.DATASET in order.kinds and _NEEDS_A_MODEL.within(order.main))
     if Kind.VERSION not in order.kinds and (paid or again):
         return Intent.TRAIN
     return Intent.TRAIN if method and (values or order.others <= 3) else None
+
+
+_NEEDS_A_MODEL = Phrases("""
+    needs|need|deserves|wants|braucht|necesita|precisa|besoin * new|fresh|better|another|neues|nuevo|novo|nouveau
+    model|brain|version|modell|modelo|modele
+""")
+"""With a dataset: a training."""
 
 
 def _named_with_please(order: _Order) -> Intent | None:
@@ -136,6 +152,7 @@ def _raised_canary(order: _Order) -> Intent | None:
     )
     canary = ("canary" in order.main or "canario" in order.main) and alone
     share = Kind.PERCENT in order.kinds or things.REST.within(order.main)
+    canary = canary or is_fine_and_raised(reading)
     canary = canary or (order.follows_a_canary and order.others <= 2 and share and not order.states)
     only_recommended = order.message.situation.recommended and not order.message.situation.canary
     if only_recommended or Kind.VERSION in order.kinds or asks(reading):

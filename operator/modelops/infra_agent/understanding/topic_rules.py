@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelops.infra_agent.understanding import moods, questions, things, verbs
+from modelops.infra_agent.understanding import moods, questions, sentences, things, verbs
 from modelops.infra_agent.understanding.acts import Act
 from modelops.infra_agent.understanding.forms import Form
 from modelops.infra_agent.understanding.lexicon import METHODS, is_content, known_words
@@ -52,8 +52,17 @@ def is_general(reading: Reading) -> bool:
 def asks(reading: Reading) -> bool:
     """Whether the message is a question, by its first words or its mark."""
     return any(part.question for part in reading.parts) or any(
-        token.before_question_mark for token in reading.tokens
+        token.before_question_mark and not _is_polite_tag(reading, at)
+        for at, token in enumerate(reading.tokens)
     )
+
+
+_TAGS = words_of("ok okay please pls thanks deal")
+
+
+def _is_polite_tag(reading: Reading, mark: int) -> bool:
+    """`docs v9 to 10%, ok?`: no question, though it ends with its mark."""
+    return mark > 1 and reading.words[mark - 1] in _TAGS and reading.words[mark - 2] == ""
 
 
 def topic_of(reading: Reading, acts: list[Act], situation: Situation) -> Intent | None:
@@ -93,7 +102,11 @@ def topic_of(reading: Reading, acts: list[Act], situation: Situation) -> Intent 
     if field and (questions.STATUS.within(words) or runs):
         return Intent.MONITOR
     running = things.JOB.within(words) or things.CANARY.within(words) or _WHICH.within(words)
-    other = moods.REMEDY.within(words) or any(act.form in (Form.TOLD, Form.REQUEST) for act in acts)
+    other = (
+        moods.REMEDY.within(words)
+        or sentences.ADVICE.within(words)
+        or any(act.form in (Form.TOLD, Form.REQUEST) for act in acts)
+    )
     return Intent.MONITOR if question and reading.named and running and not other else None
 
 

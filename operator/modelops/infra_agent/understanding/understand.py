@@ -14,10 +14,12 @@ from modelops.infra_agent.understanding.complaint_rules import (
 )
 from modelops.infra_agent.understanding.forms import Form
 from modelops.infra_agent.understanding.heard import Message
+from modelops.infra_agent.understanding.left_out import without_what_is_left
 from modelops.infra_agent.understanding.lexicon import METHODS
 from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
 from modelops.infra_agent.understanding.pauses import pauses
 from modelops.infra_agent.understanding.reading import read
+from modelops.infra_agent.understanding.repeat_rules import tries_again
 from modelops.infra_agent.understanding.replies import with_agent
 from modelops.infra_agent.understanding.request_rules import asked_about, requested
 from modelops.infra_agent.understanding.safety_rules import (
@@ -65,7 +67,7 @@ def understand(
     heard = Message(
         own, reading, acts_in(reading), situation_of(context, agents), tuple(context), tuple(agents)
     )
-    return _two_requests(heard) or _by_rules(heard)
+    return _leaves_one_out(heard) or _two_requests(heard) or _by_rules(heard)
 
 
 def _by_rules(heard: Message) -> Understanding:
@@ -74,6 +76,15 @@ def _by_rules(heard: Message) -> Understanding:
         if understood is not None:
             return understood
     return not_understood(heard)
+
+
+def _leaves_one_out(message: Message) -> Understanding | None:
+    """`leave docs as it is, train cicd`: what it asks of the agent that it does not leave as it is."""
+    rest = without_what_is_left(message)
+    if rest is None:
+        return None
+    understood = understand(rest, context=message.context, agents=message.identities)
+    return None if understood.intent is Intent.NONE else understood
 
 
 def _two_requests(message: Message) -> Understanding | None:
@@ -178,6 +189,7 @@ RULES: tuple[Callable[[Message], Understanding | None], ...] = (
     offers_alternatives,
     requested,
     terse_order,
+    tries_again,
     complains_with_data,
     asked_about,
     complains,

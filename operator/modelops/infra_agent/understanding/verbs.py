@@ -11,11 +11,12 @@ from modelops.infra_agent.understanding.phrases import Phrases
 
 REQUESTS: dict[Intent, Phrases] = {
     Intent.ROLLBACK: Phrases("""
-        roll * back, rollback, revert, undo, restore, unship, undeploy, back off, back out, backtrack,
+        return * to|on|onto <VERSION>, roll * back, rollback, revert, undo, restore, unship, undeploy, back off, back out, backtrack,
         rewind, back to <VERSION>,
         go|switch|change|move|fall|flip|swap|return|turn|set|put|take|bring|get|step|dial|fall|cut|
         route|point|send * back, return to, return * to the old|previous|last,
-        back to the old|previous|last|stable|baseline, get|take|move|switch * off <VERSION>|that|this,
+        back to the old|previous|last|stable|baseline|original, back to old|previous|last|stable|baseline,
+        get|take|move|switch * off <VERSION>|that|this,
         reset * to, want|have|need|like|see|give * back, give|get|have|bring * old|previous * again,
         use|take|try * old|previous|last|prior version|model|one, use|take the old|previous,
         nimm|nimmt|benutz|benutze|verwende * alte|alten|vorherige|vorige|vorigen,
@@ -33,7 +34,8 @@ REQUESTS: dict[Intent, Phrases] = {
         restaurer, fais * marche arriere, repasse, repasser, take * down, pull back, retreat, unwind,
         reinstate, bail out, nimm|zieh|ziehe|hol|hole * raus|runter|weg, have|get * one again,
         run|use|have|serve <VERSION> again, has|have|needs|must to go, must go,
-        take|pull|get the|that|this canary|candidate|version off|out, go back one|1|a, reinstall,
+        take|pull|get|bring the|that|this|agentname canary|candidate|rollout|version off|out,
+        take|pull|get|bring the|our agentname canary|candidate|rollout off|out, go back one|1|a, reinstall,
         get|have|take|pull|kick|throw|move it|that|this|them out|off|away, get|have|take it off,
         reverse, canary|candidate|rollout off|away|down, canary on agentname off,
         back by one|two|three|<N>, use|take|want|need|give * former,
@@ -113,6 +115,8 @@ REQUESTS: dict[Intent, Phrases] = {
         save|keep|store|put|log|set * for training|later|labeling|labelling
     """),
     Intent.EVALUATE: Phrases("""
+        make|do evaluation|eval|benchmark|comparison of|for|with|on,
+        make|do a|an|another|new evaluation|eval|benchmark|comparison,
         evaluate, eval, assess, benchmark, bench, compare, score, measure, test, grade, validate, gauge,
         reevaluate, reeval, retest, rebenchmark, recheck, rescore,
         put|run|send * through|against|on * eval|evals|evaluation|holdout|benchmark|benchmarks|tests|
@@ -139,6 +143,8 @@ REQUESTS: dict[Intent, Phrases] = {
         find|see|check|tell * regressed|improved|regresses|improves
     """),
     Intent.DEPLOY: Phrases("""
+        get|bring|push|move|put|have|want|need|like * new|newest|fresh|latest|retrained|finetuned|trained|<VERSION> *
+        out,
         deploy, redeploy, ship, release, roll * out, rollout, push|send|bring|move * out,
         give|send|let|route|show|feed|hand * <N> of|percent|requests|reviews|traffic, roll * forward,
         go live, launch, activate, enable, publish,
@@ -168,6 +174,10 @@ REQUESTS: dict[Intent, Phrases] = {
         make <VERSION> active
     """),
     Intent.TRAIN: Phrases("""
+        make|do training|finetuning|finetune|trainings of|for|with|on,
+        make|do sft|dpo|orpo training|finetuning|finetune|run,
+        make|do a|an|another|new sft|dpo|orpo, make|do a|another|new training|finetuning|finetune,
+        sft|dpo|orpo training machen, training machen,
         train, retrain, finetune, fine tune, refinetune, teach, tune, retune, coach, educate, improve,
         make * better|smarter|less|more, refresh, level up, get * better|trained|retrained, fix * model,
         run|do * sft|dpo|orpo, another round of training, one|1 more epoch|pass|round|training|finetune,

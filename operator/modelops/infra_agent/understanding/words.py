@@ -60,7 +60,10 @@ _FORMS = re.compile(
     | (?P<run>\b(?:[a-z][a-z0-9_]*-)*(?:tr|ev|ro|tj|job|run|eval|evaluat(?:e|ion)|rollout|deploy(?:ment)?|canary
         |train(?:ing)?)-[\w-]*\d[\w-]*
         | \b[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*-(?:\d{{4}}-\d\d-\d\d|v\d+-\d+)\b)
-    | (?P<version>\bv\.?\s?\d+(?:\.\d+)*(?:-rc\.?\d+)?\b)
+    | (?P<named_run>(?<=\bjob\s)(?=[a-z_-]*\d)(?!v?\d{{1,2}}\b)[\w-]{{4,}}\b(?![./])
+        | (?:(?<=\brun\s)|(?<=\btraining\s))(?=[\w-]*[a-z])(?=[\w-]*\d)
+          (?:(?:[a-z\d]+[-_])+(?=[a-f]*\d)[\da-f]{{4,}}|[\da-f]{{5,}})\b(?![./-]))
+    | (?P<version>\b(?:v\.?\s?|ver(?:s|si[oó]n|s[aã]o)?(?:[.:]\s?|\s))\d+(?:\.\d+)*(?:-rc\.?\d+)?\b(?!\s?%))
     | (?P<model>\b[a-z][\w.-]*/(?=[\w.-]*\d)[\w.-]*\w
         | (?<=\bbase[ ]model[ ])(?!and/or\b)[a-z][\w.-]*/[\w.-]*\w
         | \b(?:{_FAMILIES})(?=[\w.-]*\d)[\w.]*(?:-[\w.]+)*\b | \b[a-z][\w.]*(?:-[\w.]+)*-\d+(?:\.\d+)?b(?:-\w+)*\b
@@ -102,6 +105,7 @@ _NAMES = {
     "dataset": Kind.DATASET,
     "time": Kind.TIME,
     "run": Kind.RUN,
+    "named_run": Kind.RUN,
     "version": Kind.VERSION,
     "model": Kind.MODEL,
     "mention": Kind.MENTION,
@@ -127,9 +131,9 @@ def tokens_of(text: str) -> list[Token]:
         elif form in _NAMES:
             name = raw.rstrip(".:…") if form == "dataset" else raw
             tokens.append(
-                Token(_NAMES[form], re.sub(r"^v\.?\s?", "v", name.lower()) if form == "version" else name)
+                Token(_NAMES[form], re.sub(r"^v\D*", "v", name.lower()) if form == "version" else name)
             )
-            if form == "dataset" and raw.endswith(("...", "…")):
+            if form == "dataset" and raw.endswith((".", "…")):
                 tokens.append(Token(Kind.STOP, "."))
         elif form in ("stop", "pause"):
             kind = Kind.STOP if form == "stop" else Kind.PAUSE
