@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from modelops.infra_agent.understanding import questions, sentences, verbs
 from modelops.infra_agent.understanding.forms import Form, form_of
-from modelops.infra_agent.understanding.lexicon import PREPOSITIONS, field_things
+from modelops.infra_agent.understanding.lexicon import PREPOSITIONS
 from modelops.infra_agent.understanding.model import Intent
 from modelops.infra_agent.understanding.objects import About, object_of
+from modelops.infra_agent.understanding.other_senses import DO_NOT, is_noun_or_name, is_of_another_sense
 from modelops.infra_agent.understanding.parts import Part
-from modelops.infra_agent.understanding.phrases import Found, Phrases, every_word
+from modelops.infra_agent.understanding.phrases import Found, Phrases
 from modelops.infra_agent.understanding.reading import Reading
 from modelops.infra_agent.understanding.runs import purpose_of
 from modelops.infra_agent.understanding.words import Kind, words_of
@@ -45,22 +46,20 @@ def acts_in(reading: Reading) -> list[Act]:
     return acts
 
 
-_NOUN_AFTER = words_of("""
-    status progress state history log logs eta cost costs price stats metrics endpoint endpoints script
-""")
-"""After these words' first parts a verb is a noun: `rollout status`."""
-
-
 def _act_at(reading: Reading, part: Part, at: int) -> Act | None:
     words = reading.words
+    if words[at : at + 2] in DO_NOT:
+        return None
     best = _best(verbs.REQUESTS, words, at, part.end)
+    if best is not None and is_of_another_sense(words, best[1]):
+        return None
     undoes = best is not None and best[1].words > 1 and best[0] in (Intent.ROLLBACK, Intent.CANCEL)
     if not undoes:
         other = _wished(reading, part, at) or _started(reading, part, at)
         if other is not None:
             return other
     stop = verbs.STOP.at(words, at, end=part.end)
-    if (best is None and stop is None) or _is_noun_or_name(words, at, known=best is not None):
+    if (best is None and stop is None) or is_noun_or_name(words, at, known=best is not None):
         return None
     if stop is not None and (best is None or stop.words >= best[1].words):
         intent, found, stops = Intent.CANCEL, stop, True
@@ -79,13 +78,6 @@ def _act_at(reading: Reading, part: Part, at: int) -> Act | None:
 
 
 _BECOMES = words_of("should goes go belongs becomes become")
-
-
-def _is_noun_or_name(words: tuple[str, ...], at: int, *, known: bool) -> bool:
-    """`rollout status`, `stop inventing packages`, `forget to`: the word asks for nothing here."""
-    following = words[at + 1] if at + 1 < len(words) else ""
-    doing = following.endswith("ing") and following not in field_things() | every_word(verbs.GERUNDS.values())
-    return following in _NOUN_AFTER or (doing and not known) or (words[at], following) == ("forget", "to")
 
 
 def _best(

@@ -104,7 +104,7 @@ _WELL = words_of("""
     bon stabil
 """)
 _ON_THE_WAY = words_of("""
-    is looks looking look seems all still so far very no errors error issues complaints and then now to go lets up at
+    is looks looking look seems all so far very no errors error issues complaints and then now to go lets up
     please pls please sieht aus ist auf esta a al parece va est jusqu everyone everybody full hundred
 """)
 
@@ -118,10 +118,16 @@ def is_fine_and_raised(reading: Reading) -> bool:
     after = [word for word in words[at + 1 :] if word]
     numbers = [token.number for token in reading.tokens[at + 1 :] if token.number is not None]
     plain = all(word in _WELL | _ON_THE_WAY or word[:1].isdigit() for word in after)
+    plain = plain and all(
+        after[at + 1 : at + 2] != [] and after[at + 1] in _BAD
+        for at, word in enumerate(after)
+        if word == "no"
+    )
     well = not _WELL.isdisjoint(after) or "no" in after or len(numbers) == 2
     target = after[-1:] != [] and (after[-1][:1].isdigit() or after[-1] in _ENDS)
     rises = numbers == sorted(numbers) and 0 not in numbers and (len(numbers) > 0 or "to" in after)
     return plain and well and target and rises
 
 
+_BAD = words_of("errors error issues complaints")
 _ENDS = words_of("everyone everybody full then now please pls")

@@ -15,7 +15,7 @@ from modelops.infra_agent.understanding.replies import (
 )
 from modelops.infra_agent.understanding.slots import slots_of
 from modelops.infra_agent.understanding.topic_rules import is_about_a_bot
-from modelops.infra_agent.understanding.words import Kind
+from modelops.infra_agent.understanding.words import Kind, words_of
 
 
 def complains(message: Message) -> Understanding | None:
@@ -40,7 +40,7 @@ def complains(message: Message) -> Understanding | None:
     slots = slots_of(message.reading, intent)
     if intent is Intent.ROLLBACK and slots.version is None:
         slots = slots.model_copy(update={"version": "previous"})
-    trains = "<DATASET>" in said or "training" in said
+    trains = _offers_a_training(said) or ("<DATASET>" in said and "training" not in said)
     if moods.BEFORE_PLEASE.within(words) and complaint and not denied:
         intent, remedy = Intent.ROLLBACK, True
         slots = slots_of(message.reading, intent)
@@ -58,6 +58,17 @@ def complains(message: Message) -> Understanding | None:
         certain=False,
         why="A complaint about an agent, without a wish.",
     )
+
+
+def _offers_a_training(words: list[str]) -> bool:
+    """`worth a training`; `the last docs training failed again` is about one that there was."""
+    return any(
+        word == "training" and _DEFINITE.isdisjoint(words[max(0, at - 3) : at])
+        for at, word in enumerate(words)
+    )
+
+
+_DEFINITE = words_of("the this that last latest previous our my yesterdays")
 
 
 def complains_with_data(message: Message) -> Understanding | None:

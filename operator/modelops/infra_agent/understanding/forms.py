@@ -156,6 +156,8 @@ def _denied(words: tuple[str, ...], part: Part, at: int) -> bool:
         return False
     if words[at - 3 : at] == ("no", "need", "to") or words[at - 2 : at] == ("no", "longer"):
         return True
+    if words[at] in ("canary", "rollout") and "no" in words[at - 2 : at]:
+        return True
     place = next(place for place in near if words[place] in sentences.DENIAL)
     return not (
         words[place] in ("no", "without", "not", "stop", "sem", "sin", "ohne")

@@ -58,7 +58,23 @@ def _clause(message: Message, found: Found) -> tuple[int, int]:
         start -= 1
     requests = [act.at for act in message.acts if act.form is Form.REQUEST and act.at >= found.end]
     ends = [at for at in range(found.end, len(words)) if not words[at] or words[at] in _JOINS]
-    return start, min([*requests, *ends, len(words)])
+    end = min([*requests, *ends, len(words)])
+    while (following := _also_left(words, end)) is not None:
+        end = following
+    return start, end
+
+
+def _also_left(words: tuple[str, ...], at: int) -> int | None:
+    """The end of `, cicd on v6`: what is left as it is, too."""
+    while at < len(words) and (not words[at] or words[at] in _JOINS | _ARTICLES):
+        at += 1
+    if words[at : at + 1] != (AGENT,) or words[at + 1 : at + 3] not in _ON_A_VERSION:
+        return None
+    return at + 3 if at + 3 == len(words) or not words[at + 3] or words[at + 3] in _JOINS else None
+
+
+_ON_A_VERSION = tuple((word, "<VERSION>") for word in ("on", "at", "auf", "bei", "en", "em", "na", "sur"))
+_ARTICLES = words_of("the our el la o der den le")
 
 
 _BEFORE = words_of(

@@ -33,7 +33,7 @@ _FUNCTION = words_of("""
     how why where that whats
 """)
 _ORDINARY = words_of("""
-    trailing evacuate trial trail traits staging employ previews president relocate scores stories
+    turned turning trailing evacuate trial trail traits staging employ previews president relocate scores stories
     status states deploys canals connect correct tests text tasks tools toast turns terms features
     futures reviews reviewed preview reviewing modern moderate modest medal metal course source evenly
     formed agents urgent contest protest measures pleasure complete compute compile compared percents

@@ -25,7 +25,7 @@ REMEDY = Phrases("""
     should|must|has|have to|really|finally * stop|learn|know, do something, do anything,
     fix it|this|that, fix the model|agent|bot, fix * up, sort it|this|that|him * out, sort it out,
     make it|this|that stop, stop it from, stop doing, stop that, stop * from, unlearn, learn, out of it,
-    out of its system, break * habit, better data, mend, get * fixed|sorted|better, get * out of it|its|the|this|that,
+    out of its system, break * habit, better data, mend, get * fixed|sorted|better, get * out of it|its,
     can * change|help|improve, something about, deal with, address, take care of,
     needs|need|could use * training|lessons|lesson|work|education|learn|retraining,
     can it|we * learn|stop|do better, needs to stop|learn|know, should * stop|learn|know,

@@ -34,6 +34,8 @@ def object_of(reading: Reading, part: Part, found: Found) -> About:
         if words[place] in PREPOSITIONS and (phrase or place >= found.end):
             break
         phrase.append(place)
+    if any(tokens[at].kind is Kind.VERSION and _is_of_a_system(words, at) for at in inside):
+        return About.MIXED
     rest = [place for place in inside if place not in phrase]
     strong = {Kind.DATASET, Kind.MODEL, Kind.VERSION, Kind.RUN, Kind.PERCENT}
     if _has_a_foreign_head(reading, phrase):
@@ -64,6 +66,11 @@ def object_of(reading: Reading, part: Part, found: Found) -> About:
         )
         return About.FOREIGN if unknown else About.NOTHING
     return About.MIXED if named else About.FOREIGN
+
+
+def _is_of_a_system(words: tuple[str, ...], at: int) -> bool:
+    """`version 3 of the api`"""
+    return words[at + 1 : at + 2] == ("of",) and not things.OTHER_SYSTEMS.isdisjoint(words[at + 2 : at + 4])
 
 
 def _is_thing(reading: Reading, at: int) -> bool:

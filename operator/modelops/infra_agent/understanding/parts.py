@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import pairwise
 
 from modelops.infra_agent.understanding import sentences
 from modelops.infra_agent.understanding.words import Kind, Token, words_of
@@ -114,24 +115,7 @@ def _role_at(words: Sequence[str], at: int, start: int, role: Role, *, question_
     if not conditional or before in sentences.ASKS_WHETHER or before in sentences.DETERMINERS:
         return role
     if word in ("when", "once", "whenever", "quando", "cuando", "quand", "wenn", "lorsque") and at == start:
-        asks = following in (
-            "did",
-            "was",
-            "is",
-            "were",
-            "will",
-            "do",
-            "does",
-            "are",
-            "has",
-            "have",
-            "foi",
-            "fue",
-            "se",
-            "a",
-            "est",
-            "can",
-        )
+        asks = following in _AFTER_WHEN
         return role if asks or (question_mark and word != "once") else Role.CONDITION
     if (
         word in ("se", "si")
@@ -148,6 +132,8 @@ def _role_at(words: Sequence[str], at: int, start: int, role: Role, *, question_
     return Role.CONDITION
 
 
+_AFTER_WHEN = words_of("did was is were will do does are has have foi fue se a est can")
+"""After `when` at the beginning: a question, and no condition."""
 _KIND = words_of("""
     appreciate appreciated grateful thankful obliged glad happy kind nice great lovely wonderful dankbar nett toll gut
     super schon agradeceria genial bien legal otimo bom reconnaissant reconnaissante sympa
@@ -214,6 +200,14 @@ _OPENERS = words_of("""
 """)
 
 
+_ASKED_OF = words_of("cost take need work mean last use differ help matter happen overlap")
+"""Verbs after `do`, by which it asks: `do trainings cost much?`"""
+
+
+def _asks_of(words: Sequence[str]) -> bool:
+    return not _ASKED_OF.isdisjoint(words) or ("run", "at") in pairwise(words)
+
+
 _PLACES = words_of("in at on here under inside attached")
 """`is in ls://cr/p` says where the data is; the subject is left out."""
 
@@ -234,6 +228,8 @@ def _opens_question(words: Sequence[str], start: int, end: int, *, question_mark
     following = words[at + 1] if at + 1 < end else ""
     if word in ("is", "are") and following in _PLACES and not question_mark:
         return False
+    if word == "do" and question_mark and _asks_of(words[at + 2 : end]):
+        return True
     if word in ("do", "have"):
         return following in sentences.SUBJECTS - {"it", "this", "that"}
     if word in _ALSO_NO_QUESTIONS:

@@ -89,6 +89,8 @@ def other_work(message: Message) -> Understanding | None:
 
 def taken_back(message: Message) -> Understanding | None:
     """`deploy docs v9. no wait, don't`"""
+    if _ends_with_no(message):
+        return nothing("The request was denied in the same message.")
     found = sentences.TAKEN_BACK.all(message.words)
     last = found[-1] if found else None
     earlier = [act for act in message.acts if act.form is Form.REQUEST and not act.stops]
@@ -109,6 +111,14 @@ def taken_back(message: Message) -> Understanding | None:
     ):
         return None
     return nothing("The request was taken back in the same message.")
+
+
+def _ends_with_no(message: Message) -> bool:
+    """`train docs? no`"""
+    words = list(message.words)
+    while words and not words[-1]:
+        words.pop()
+    return len(words) > 1 and words[-1] in ("no", "nope", "nein", "nao", "non") and not words[-2]
 
 
 def _names_after(message: Message, at: int) -> bool:

@@ -101,7 +101,8 @@ CORRECTION = Phrases("""
     na verdade, err, ehm
 """)
 TAKEN_BACK = Phrases("""
-    not this time, not today, not now, not yet, never mind, nevermind, nvm, forget it, forget about it, forget that,
+    leave|keep agentname, not this time, not today,
+    not now, not yet, never mind, nevermind, nvm, forget it, forget about it, forget that,
     ignore that, ignore this,
     ignore me, scratch that, dont bother, no need, not needed, dont do it, dont, please dont, leave it,
     drop it, cancel that, skip it, false alarm, vergiss es, vergiss das, lass es, lass gut sein,

@@ -69,7 +69,7 @@ def terse_order(message: Message) -> Understanding | None:
     main = main_words(message)
     others = [word for word in main if is_content(word) and word not in field_things() | {AGENT}]
     order = _Order(message, _kinds_meant(message), main, len(others))
-    if denied_nouns(message.words) or is_about_settings(tuple(main)):
+    if main[:1] == ["not"] or denied_nouns(message.words) or is_about_settings(tuple(main)):
         return None
     if Kind.USD not in order.kinds and questions.PRICE.within(message.words):
         return None
@@ -117,7 +117,7 @@ def _training(order: _Order) -> Intent | None:
     again = things.AGAIN.within(order.main) and bool(values - {Kind.USD})
     if asks(order.message.reading) and not (method and Kind.DATASET in values):
         return None
-    again = again or (Kind.DATASET in order.kinds and _NEEDS_A_MODEL.within(order.main))
+    again = again or (Kind.DATASET in order.kinds and _needs_a_model(order.main))
     if Kind.VERSION not in order.kinds and (paid or again):
         return Intent.TRAIN
     return Intent.TRAIN if method and (values or order.others <= 3) else None
@@ -125,9 +125,15 @@ def _training(order: _Order) -> Intent | None:
 
 _NEEDS_A_MODEL = Phrases("""
     needs|need|deserves|wants|braucht|necesita|precisa|besoin * new|fresh|better|another|neues|nuevo|novo|nouveau
-    model|brain|version|modell|modelo|modele
+    model|brain|modell|modelo|modele
 """)
-"""With a dataset: a training."""
+
+
+def _needs_a_model(words: list[str]) -> bool:
+    """`docs needs a new model`, which beside a dataset is a training; `a new model card` is none."""
+    found = next(iter(_NEEDS_A_MODEL.all(words)), None)
+    ends = found is not None and not any(is_content(word) for word in words[found.end : found.end + 1])
+    return ends and sentences.DENIAL.isdisjoint(words)
 
 
 def _named_with_please(order: _Order) -> Intent | None:

@@ -11,10 +11,13 @@ from modelops.infra_agent.understanding.phrases import Phrases
 
 REQUESTS: dict[Intent, Phrases] = {
     Intent.ROLLBACK: Phrases("""
-        return * to|on|onto <VERSION>, roll * back, rollback, revert, undo, restore, unship, undeploy, back off, back out, backtrack,
+        return * to|on|onto <VERSION>, roll * back, rollback, revert, undo, restore, unship,
+        undeploy, back off, back out, backtrack,
         rewind, back to <VERSION>,
         go|switch|change|move|fall|flip|swap|return|turn|set|put|take|bring|get|step|dial|fall|cut|
-        route|point|send * back, return to, return * to the old|previous|last,
+        route|point|send * back, return to <VERSION>|baseline|yesterday|old|previous,
+        return to the|its|our old|previous|last|baseline,
+        return * to the old|previous|last,
         back to the old|previous|last|stable|baseline|original, back to old|previous|last|stable|baseline,
         get|take|move|switch * off <VERSION>|that|this,
         reset * to, want|have|need|like|see|give * back, give|get|have|bring * old|previous * again,
@@ -143,7 +146,7 @@ REQUESTS: dict[Intent, Phrases] = {
         find|see|check|tell * regressed|improved|regresses|improves
     """),
     Intent.DEPLOY: Phrases("""
-        get|bring|push|move|put|have|want|need|like * new|newest|fresh|latest|retrained|finetuned|trained|<VERSION> *
+        get|bring|push|move|put|want * new|newest|fresh|latest|retrained|finetuned|trained|<VERSION> *
         out,
         deploy, redeploy, ship, release, roll * out, rollout, push|send|bring|move * out,
         give|send|let|route|show|feed|hand * <N> of|percent|requests|reviews|traffic, roll * forward,
