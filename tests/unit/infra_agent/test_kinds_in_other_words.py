@@ -222,6 +222,21 @@ ALL_AT_ONCE: tuple[Case, ...] = (
     ("docs v9 is not for everybody", "none", None, {}),
 )
 
+ONE_OF_SEVERAL: tuple[Case, ...] = (
+    ("ship the better one of cicd v4 and v5", "ambiguous", "cicd", {}),
+    ("put the best of docs v7 and v8 live", "ambiguous", "docs", {}),
+    ("deploy whichever of docs v3 and v4 won", "ambiguous", "docs", {}),
+    ("evaluate which of docs v3 and v4 is better", "evaluate", "docs", {"version": ("v3", "v4")}),
+    ("deploy docs v4, it is better than v3", "deploy", "docs", {"version": "v4"}),
+    ("stop the new version of cicd", "rollback", "cicd", {}),
+    ("quita el modelo nuevo de docs", "rollback", "docs", {}),
+    ("stoppt die neue Version von docs", "rollback", "docs", {}),
+    ("stop the training of the new version of cicd", "cancel", "cicd", {}),
+    ("please make a quick test of docs v4 with ls://docs/t", "evaluate", "docs", {"version": "v4"}),
+    ("do another check of the reviewer candidate on ls://cr/t", "evaluate", "code_review", {"version": "candidate"}),
+    ("make a test dataset of docs failures", "collect", "docs", {}),
+)  # fmt: skip
+
 CURIOUS: tuple[Case, ...] = (
     ("just curious, how long does a training usually take?", "none", None, {}),
     ("how long do evals normally run?", "none", None, {}),
@@ -244,10 +259,37 @@ CURIOUS: tuple[Case, ...] = (
     ("message", "intent", "agent", "values"),
     [
         *LEFT_AS_IT_IS, *ABBREVIATED, *CORRECTED_VALUES, *BACK_TO_A_VERSION, *NAMES_OF_RUNS, *GETTING_IT_OUT,
-        *ARROWS, *THE_SAME_AGAIN, *MADE_TRAININGS, *ALL_AT_ONCE, *CURIOUS,
+        *ONE_OF_SEVERAL, *ARROWS, *THE_SAME_AGAIN, *MADE_TRAININGS, *ALL_AT_ONCE, *CURIOUS,
     ],
 )  # fmt: skip
 def test_a_message_means_what_is_meant(
     message: str, intent: str, agent: str | None, values: dict[str, Any]
 ) -> None:
     assert_means((), message, intent, agent, values)
+
+
+ON_CANARY = ("chef: Docs v12 canary at 20%: 24 h of 24 h, healthy.",)
+A_PLAN = ("chef: Plan: train docs on ls://docs/q, about $4. Proceed?",)
+COSTS = ("chef: The docs training has cost $4 so far.",)
+
+
+@pytest.mark.parametrize(
+    ("context", "message", "intent", "agent"),
+    [
+        (ON_CANARY, "double it", "promote", "docs"),
+        (ON_CANARY, "nice. take it all the way", "promote", "docs"),
+        (ON_CANARY, "leave it as it is and roll cicd back", "rollback", "cicd"),
+        (ON_CANARY, "take it all the way back to v11", "rollback", "docs"),
+        (ON_CANARY, "should we double it?", "none", None),
+        (ON_CANARY, "don't double it yet", "none", None),
+        (COSTS, "don't let it double that", "none", None),
+        (A_PLAN, "hold your horses, lena wants to look first", "cancel", "docs"),
+        (A_PLAN, "not so fast", "cancel", "docs"),
+        (A_PLAN, "leave cicd as it is, go ahead with docs?", "none", None),
+        (A_PLAN, "yes, but leave cicd as it is", "ambiguous", "docs"),
+    ],
+)
+def test_what_was_said_before_decides(
+    context: tuple[str, ...], message: str, intent: str, agent: str | None
+) -> None:
+    assert_means(context, message, intent, agent, {})

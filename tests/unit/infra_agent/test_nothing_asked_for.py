@@ -8,6 +8,8 @@ from tests.unit.infra_agent.understood import AGENTS
 from modelops.infra_agent.understanding import understand
 
 NOTHING_ASKED_FOR = (
+    "the best of docs v7, v8 and v9 live",
+    "docs: best of v7 and v8 to 10%",
     "please do not train docs on ls://docs/faq",
     "do not run an evaluation of docs v3",
     "please do not do the docs training",

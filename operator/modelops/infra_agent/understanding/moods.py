@@ -90,6 +90,7 @@ NO = Phrases("""
     no, nope, nah, naw, yeah right, never mind, nevermind, nvm, forget it, forget about it, forget that, dont,
     do not, dont do it, dont do that, not now, not yet, not today, no way, no thanks, stop, cancel,
     cancel it, cancel that, abort, abort that, leave it, drop it, drop that, scrap it, scrap that,
+hold your horses, not so fast, slow down,
     scratch that, skip it, ignore that, hold off, hold on, hold it, wait, later, maybe later,
     rather not, id rather not, lets not, better not, too expensive, too much, denied, reject, rejected,
     decline, negative, please dont, another time, bad idea, changed my mind, i changed my mind, pass,

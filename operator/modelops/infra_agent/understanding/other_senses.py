@@ -37,6 +37,8 @@ def is_of_another_sense(words: tuple[str, ...], found: Found) -> bool:
         ours = field_things() | {AGENT, "<VERSION>"}
         plain = subject[-1] in ours and all(word in ours or not is_content(word) for word in subject)
         return not plain or words[found.end : found.end + 1] == ("of",)
+    if last == "way" and words[found.end : found.end + 1] == ("back",):
+        return True
     if last in ("on", "to", "onto") and not _ELSEWHERE.isdisjoint(words[found.end : found.end + 3]):
         return True
     bare = first == "make" and found.words > 2 and found.places[1] == found.start + 1

@@ -80,6 +80,7 @@ def _resolved(message: Message, request: Request, slots: Slots) -> Understanding
     single = request.intent in (Intent.DEPLOY, Intent.ROLLBACK, Intent.PROMOTE)
     vague = sentences.VAGUE.within(message.words) and not versions and "old" not in message.words
     doubt = sentences.UNSURE.within(message.words) or (single and _either(message))
+    doubt = doubt or sentences.ONE_OF.within(message.words)
     choice = request.intent is Intent.DEPLOY and not versions and len(message.situation.versions) > 1
     if agents and single and (doubt or choice or (vague and len(message.situation.versions) != 1)):
         return Understanding(

@@ -33,6 +33,12 @@ _LOOKS = words_of("check see tell find show figure know verify try")
 """Verbs that ask for an evaluation only if there is nothing else to look at."""
 
 
+_OF_A_CANARY = (
+    ("finish",),
+    ("complete",),
+    *((verb, what) for verb in ("double", "triple") for what in ("it", "that", "the")),
+)
+"""What raises a canary only if there is one: `double it` may be about money."""
 _PUTS = words_of("put set bring switch move get change take")
 """Verbs that send an agent to a new version, and also back to one that it had."""
 
@@ -95,7 +101,7 @@ def _meaning(reading: Reading, act: Act, situation: Situation) -> Intent:
         return Intent.NONE
     if act.intent is Intent.DEPLOY and raises_a_canary(reading, act, situation):
         return Intent.PROMOTE
-    if act.intent is Intent.PROMOTE and words[act.at : act.end] in (("finish",), ("complete",)):
+    if act.intent is Intent.PROMOTE and words[act.at : act.end] in _OF_A_CANARY:
         return Intent.PROMOTE if things.CANARY.within(words) or situation.canary else Intent.NONE
     if act.intent is Intent.PROMOTE and to_a_rank(reading, act):
         return Intent.NONE

@@ -177,6 +177,13 @@ VAGUE = Phrases("""
     la buena, o bom, a boa, le bon, la bonne, das bessere, one that was|worked|works|is, the better,
     better of, the best, best of
 """)
+ONE_OF = Phrases("""
+    better|best|faster|cheaper|stronger|winner|whichever of|between|among * <VERSION>,
+    better|best|faster|cheaper|stronger one|version|model of|between|among * <VERSION>,
+    besseren|bessere von|aus * <VERSION>,
+    mejor|melhor entre|de * <VERSION>, meilleur|meilleure entre|de * <VERSION>
+""")
+"""One of several versions, which the message does not choose."""
 UNSURE = Phrases("""
     <N>|two|three|four|couple|few versions|steps|releases, or three|four|five|two, or was it, or maybe,
     or is it, or was that, not sure which, dont remember which, cant remember which, i forget which,

@@ -212,7 +212,7 @@ def _share(order: _Order) -> Intent | None:
     begins = any(reading.tokens[part.start].kind is Kind.PERCENT for part in reading.parts_in(Role.MAIN))
     if Kind.VERSION not in order.kinds or not share or asks(reading) or order.others > 6:
         return None
-    if order.states and not begins:
+    if (order.states and not begins) or sentences.ONE_OF.within(reading.words):
         return None
     known = all(version in situation.versions for version in named_versions(reading, Intent.DEPLOY))
     return Intent.PROMOTE if order.follows_a_canary and known else Intent.DEPLOY

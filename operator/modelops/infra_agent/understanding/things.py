@@ -39,7 +39,10 @@ PEOPLE = words_of("""
 FAILURES = Phrases("""
     failures, failed, examples, dataset, datasets, training set, traces, thumbs, misses
 """)
-NEW = Phrases("new one|model|version, the new, latest")
+NEW = Phrases("""
+    new one|model|version, the new, latest, version|versao nueva|nova, modelo nuevo|novo, nueva|nova version|versao,
+    nuevo|novo modelo, neue|neuen version, neues|neue modell, nouvelle version, nouveau modele
+""")
 OTHER_SYSTEMS = words_of("""
     kubectl helm git docker terraform ansible npm pip pod pods service services server servers database
     db redis postgres kafka nginx cluster namespace frontend backend website app apps application api

@@ -53,7 +53,7 @@ REQUESTS: dict[Intent, Phrases] = {
         finish it|that, complete|finalize|finalise|conclude it|that, finish * off|up, full rollout,
         full traffic, fully roll|release|ship|deploy, roll * out fully,
         make * main|default|primary|stable|standard|champion|permanent, all the way,
-        open * to|for everyone|everybody|all,
+        open * to|for everyone|everybody|all, take|bring|push|move|go * all the way, double|triple it|that|the,
         give|send|route|move|switch|shift * all|rest|remaining traffic|requests|users|of,
         bump|raise|increase|crank|ramp|widen|expand|grow|step|dial|scale|turn|jack|double * to|up|by|
         traffic|share|canary, take|bring|go|move|push|get * from * to,
@@ -120,6 +120,7 @@ REQUESTS: dict[Intent, Phrases] = {
     Intent.EVALUATE: Phrases("""
         make|do evaluation|eval|benchmark|comparison of|for|with|on,
         make|do a|an|another|new evaluation|eval|benchmark|comparison,
+        make|do a|another|quick|short test|check of|for|with|on,
         evaluate, eval, assess, benchmark, bench, compare, score, measure, test, grade, validate, gauge,
         reevaluate, reeval, retest, rebenchmark, recheck, rescore,
         put|run|send * through|against|on * eval|evals|evaluation|holdout|benchmark|benchmarks|tests|
