@@ -344,7 +344,29 @@ class RolloutReason(Reason):
     )
     NeedsApproval = (
         "NeedsApproval",
-        "The estimated cost is above the AgentModel's spec.budget.approvalAboveUSD.",
+        "A person must approve the offer in status.offer; the message says why. Before the agent is locked nothing is "
+        "reserved.",
+    )
+    ApprovalStale = (
+        "ApprovalStale",
+        "spec.approval names another offer than the current one. The offer was renewed or changed after the approval.",
+    )
+    SelfApproval = (
+        "SelfApproval",
+        "The AgentModel forbids self-approval, and the rollout was approved by spec.requestedBy or has no "
+        "spec.requestedBy.",
+    )
+    OfferWithdrawn = (
+        "OfferWithdrawn",
+        "The offer expired, or what it covers has changed. The operator makes a new one.",
+    )
+    Approved = (
+        "Approved",
+        "A person approved the offer. The rollout goes on.",
+    )
+    ApprovalExpired = (
+        "ApprovalExpired",
+        "The last offer expired without an approval. The rollout ended, and nothing was spent on the offer.",
     )
     Provisioning = (
         "Provisioning",

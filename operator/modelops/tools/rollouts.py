@@ -193,6 +193,7 @@ async def _spec_and_last_rollout(
         "candidate": candidate,
         "evaluation": evaluation,
         "maxUSD": usd(request.max_usd or agent.spec.budget.approval_above_usd),
+        "requestedBy": (await client.whoami()).name,
     }
     return agent, spec, last
 

@@ -170,13 +170,6 @@ REFUSALS: dict[str, tuple[RolloutDriver, str, tuple[str, ...]]] = {
         "OverMaxUSD",
         ("or shorten the pauses, lower spec.serving.maxReplica 2 of AgentModel docs",),
     ),
-    "more than may go unapproved": (
-        RolloutDriver(
-            rollout_state(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))
-        ),
-        "NeedsApproval",
-        ("spec.budget.approvalAboveUSD $0.5 of AgentModel docs", "raise that", "new rollout"),
-    ),
     "more than the budget has left": (
         RolloutDriver(
             rollout_state(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
 from modelops.api.v1alpha1.meta import (
     LABEL_NAME,
@@ -258,6 +259,7 @@ _IMMUTABLE = (
     "analysis",
     "maxUSD",
     "progressDeadlineSeconds",
+    "requestedBy",
 )
 
 
@@ -276,7 +278,7 @@ class RolloutSpec(
         ),
     ),
 ):
-    """The desired state. Only `paused` and `abort` are mutable: to try again, create another Rollout."""
+    """The desired state. Only `paused`, `abort` and `approval` are mutable: to try again, create another Rollout."""
 
     agent_model_ref: LocalReference = Field(
         description="AgentModel, in the same namespace, of the agent whose traffic moves."
@@ -318,12 +320,24 @@ class RolloutSpec(
         default=False,
         description="Set to true to abort the rollout: all traffic goes back to stable. It cannot be unset.",
     )
+    requested_by: Username | None = Field(
+        default=None,
+        description="Name of the person who asks for the rollout, as the API server knows it. The admission "
+        "policies refuse the name of another user unless the creator has the verb `request-for`. Required "
+        "if the AgentModel's approvalPolicy forbids self-approval; otherwise it may be empty.",
+    )
+    approval: Approval | None = Field(
+        default=None,
+        description="Approval of the offer in status.offer. `modelops approve` writes it. The admission policies "
+        "require the verb `approve`. It is empty until then.",
+    )
 
 
 class RolloutPhase(StrEnum):
     """The phases of a Rollout; the last four are final."""
 
     PENDING = "Pending"
+    AWAITING_APPROVAL = "AwaitingApproval"
     PROVISIONING = "Provisioning"
     EVALUATING = "Evaluating"
     PROGRESSING = "Progressing"
@@ -332,6 +346,66 @@ class RolloutPhase(StrEnum):
     REJECTED = "Rejected"
     ABORTED = "Aborted"
     FAILED = "Failed"
+
+
+class ApprovalStage(StrEnum):
+    """What a person approves."""
+
+    COST = "Cost"
+
+
+class RolloutOffer(StatusModel):
+    """What a person is asked to approve, and what it costs up to production."""
+
+    stage: ApprovalStage = Field(
+        description="What is approved. Cost: evaluating and trying the candidate may be paid for."
+    )
+    high_usd: Money = Field(
+        alias="highUSD",
+        description="Highest cost in US dollars of what is approved. It is reserved after the approval.",
+    )
+    evaluation_usd: Money = Field(
+        default="0.00",
+        alias="evaluationUSD",
+        description="Part of highUSD for the evaluation: the candidate's endpoint, its start included.",
+    )
+    canary_usd: Money = Field(
+        default="0.00", alias="canaryUSD", description="Part of highUSD for the canary's endpoint."
+    )
+    standing_usd_per_month: Money | None = Field(
+        default=None,
+        alias="standingUSDPerMonth",
+        description="Cost of serving the candidate after a promotion, in US dollars per month. Empty if the rollout "
+        "promotes nothing, or its endpoint serves already.",
+    )
+    baseline_usd_per_month: Money | None = Field(
+        default=None,
+        alias="baselineUSDPerMonth",
+        description="Cost of the stable model's endpoint, in US dollars per month. Empty for a model that is billed "
+        "per call.",
+    )
+    why: str = Field(default="", max_length=512, description="Why a person must approve, for people.")
+    asked_at: datetime = Field(
+        description="Time of the first offer; an offer that is renewed keeps it. After a week without an approval the "
+        "rollout ends."
+    )
+    valid_until: datetime | None = Field(
+        default=None,
+        description="Time until which the offer can be approved. Empty while the operator makes a new one.",
+    )
+
+
+class GivenApproval(StatusModel):
+    """An approval that the rollout has used."""
+
+    stage: ApprovalStage = Field(description="What the person approved.")
+    approved_by: str = Field(
+        default="",
+        max_length=512,
+        description="Person who approved, as the API server knew them. Empty if the approval was removed at once.",
+    )
+    digest: str = Field(max_length=80, description="Digest of the approved offer.")
+    at: datetime = Field(description="Time at which the rollout went on.")
 
 
 class CandidateStatus(StatusModel):
@@ -559,6 +633,19 @@ class RolloutStatus(StatusModel):
         alias="standingUSDPerMonth",
         description="Estimated cost of serving the candidate after a promotion, in US dollars per month.",
     )
+    offer: RolloutOffer | None = Field(
+        default=None,
+        description="Offer that a person must approve. Empty if the rollout waits for no approval.",
+    )
+    approval_digest: str = Field(
+        default="",
+        max_length=80,
+        description="Digest that an approval must name. It covers the rollout, both models, the prompt, the hardware "
+        "and the cost at the time of the offer. Empty if the rollout waits for no approval.",
+    )
+    approvals: tuple[GivenApproval, ...] = Field(
+        default=(), max_length=8, description="Approvals that the rollout has used, in order."
+    )
     step: int = Field(
         default=0,
         ge=0,
@@ -602,7 +689,7 @@ class RolloutStatus(StatusModel):
     )
     conditions: Conditions = Field(
         default=(),
-        description="Conditions of the rollout: Ready, Stalled, Reconciling, EndpointReady, Evaluated, "
+        description="Conditions of the rollout: Ready, Stalled, Reconciling, Approved, EndpointReady, Evaluated, "
         "RoutingPropagated, Finished, Succeeded.",
     )
 

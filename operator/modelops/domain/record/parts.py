@@ -101,6 +101,8 @@ class ActiveRollout(RecordPart):
     digest: str
     candidate: Target
     aborting: bool = False
+    approved: str = ""
+    """Digest of the offer that a person approved for this lock; empty where none was needed."""
 
 
 class RegistryEntry(RecordPart):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.meta import ConditionStatus
 from modelops.domain.conditions import condition_of
-from modelops.domain.money import micro
+from modelops.domain.money import dollars, micro
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Settlement
 from modelops.domain.rollout.state import State
@@ -38,6 +39,53 @@ def planned_seconds(state: State) -> int:
 def planned_micro_usd(state: State, per_hour: int, replicas: int) -> int:
     """The most that the candidate's endpoint may cost, in micro-USD; `per_hour` is the price of one replica."""
     return math.ceil(planned_seconds(state) / 3600 * per_hour * replicas)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutCost:
+    """What the rollout may cost, in micro-USD; zero where it starts no endpoint."""
+
+    starts_endpoint: bool
+    per_hour: int = 0
+    """Of one replica of the candidate's endpoint."""
+    replicas: int = 1
+    seconds: int = 0
+    """For which the endpoint is paid."""
+    planned: int = 0
+    """The most that the rollout may cost; this is reserved."""
+    evaluation: int = 0
+    """Part of `planned` up to the verdict."""
+    standing: int = 0
+    """Of a month in which the candidate serves as the stable model; 0 where the rollout promotes nothing."""
+
+    @property
+    def canary(self) -> int:
+        """Part of `planned` after the verdict."""
+        return self.planned - self.evaluation
+
+
+def estimate_of(cost: RolloutCost) -> dict[str, Any]:
+    """The estimate as the status has it."""
+    return {
+        "estimate_usd": dollars(cost.planned),
+        "standing_usd_per_month": dollars(cost.standing) if cost.standing else None,
+    }
+
+
+def cost_of_new_endpoint(state: State, per_hour: int) -> RolloutCost:
+    """The cost where the rollout starts an endpoint. `per_hour`: the price of one replica, in micro-USD."""
+    replicas = state.require_agent_model().spec.serving.max_replica
+    planned = planned_micro_usd(state, per_hour, replicas)
+    evaluate_only = state.rollout.spec.strategy.evaluate_only is not None
+    return RolloutCost(
+        starts_endpoint=True,
+        per_hour=per_hour,
+        replicas=replicas,
+        seconds=planned_seconds(state),
+        planned=planned,
+        evaluation=min(planned, math.ceil(SETUP_SECONDS / 3600 * per_hour * replicas)),
+        standing=0 if evaluate_only else per_hour * replicas * HOURS_PER_MONTH,
+    )
 
 
 def standing_cost_warning(state: State, usd_per_month: str | None) -> str:

@@ -13,6 +13,8 @@ FAILURES = frozenset(
         RolloutReason.OverMaxUSD,
         RolloutReason.OverBudget,
         RolloutReason.NeedsApproval,
+        RolloutReason.SelfApproval,
+        RolloutReason.ApprovalExpired,
         RolloutReason.EndpointFailed,
         RolloutReason.EvaluationRefused,
     }

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from modelops.api.v1alpha1.agentmodel import EndpointRole
-from modelops.api.v1alpha1.rollout import RolloutPhase
+from modelops.api.v1alpha1.rollout import ApprovalStage, RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.money import display_usd, dollars, micro
+from modelops.domain.money import display_usd, micro
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
-from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, planned_micro_usd, reservation_key
+from modelops.domain.rollout.endpoint_cost import (
+    RolloutCost,
+    cost_of_new_endpoint,
+    estimate_of,
+    reservation_key,
+)
+from modelops.domain.rollout.offer import Proposal
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
 RETRY_SECONDS = 15.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class EndpointCost:
-    """The cost of an endpoint that the rollout starts, in micro-USD; zero where it starts none."""
-
-    starts_endpoint: bool
-    per_hour: int = 0
-    """Of one replica."""
-    planned: int = 0
-    """The most that the rollout may cost; this is reserved."""
-
-
-def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | RolloutPlan:
+def estimate_cost(state: State, candidate: Target) -> RolloutCost | RolloutPlan:
     """The cost of the candidate's endpoint, or the plan that waits for its price.
 
     An endpoint that already serves costs nothing more. One that is being stopped is started anew.
@@ -40,7 +32,7 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
     agent = state.require_agent_model()
     entry = _entry_of(state.require_record(), candidate)
     if not candidate.endpoint_name or (entry is not None and not entry.is_ending):
-        return EndpointCost(starts_endpoint=False)
+        return RolloutCost(starts_endpoint=False)
     if state.price is UNSEEN:
         return Plan(needs=RolloutFact.PRICE)
     serving = agent.spec.serving
@@ -60,55 +52,75 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
             f"{serving.instance_size} of AgentModel {agent.metadata.name}: {words}",
             after=RETRY_SECONDS,
         )
-    planned = planned_micro_usd(state, state.price, serving.max_replica)
-    return EndpointCost(starts_endpoint=True, per_hour=state.price, planned=planned)
+    return cost_of_new_endpoint(state, state.price)
 
 
-def abort_if_over_budget(state: State, cost: EndpointCost) -> RolloutPlan | None:
-    """The planned cost must fit into spec.maxUSD, the approval threshold and the rest of the monthly budget.
-
-    A rollout that starts no endpoint spends nothing, so a month that is overspent already does not keep it.
-    """
-    if not cost.starts_endpoint:
+def abort_if_over_limit(state: State, cost: RolloutCost) -> RolloutPlan | None:
+    """The planned cost must fit into spec.maxUSD, with or without an approval."""
+    planned, limit, name = cost.planned, state.rollout.spec.max_usd, state.rollout.metadata.name
+    if planned <= micro(limit):
         return None
-    agent, record, planned = state.require_agent_model(), state.require_record(), cost.planned
-    budget, limit, name = agent.spec.budget, state.rollout.spec.max_usd, state.rollout.metadata.name
+    message = (
+        f"the evaluation and the canary may cost up to {display_usd(planned)}, and spec.maxUSD of Rollout {name} "
+        f"is ${limit}: raise it in a new rollout, or {cheaper(state)}"
+    )
+    return latch_abort(state, RolloutReason.OverMaxUSD, message, **estimate_of(cost))
+
+
+def proposal_of(state: State, candidate: Target, cost: RolloutCost) -> Proposal | None:
+    """What a person must approve before the agent is locked; None where nobody needs to.
+
+    An offer that is open keeps its reason until it expires: it was made under the rules of its time.
+    """
+    offer, agent = state.rollout.status.offer, state.require_agent_model()
+    budget, why = agent.spec.budget, ""
+    if cost.planned > micro(budget.approval_above_usd):
+        why = (
+            f"that is above spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel "
+            f"{agent.metadata.name}"
+        )
+    elif offer is not None and offer.valid_until is not None and state.now < offer.valid_until:
+        why = offer.why
+    if not why:
+        return None
+    return Proposal(candidate=candidate, cost=cost, stage=ApprovalStage.COST, why=why)
+
+
+def abort_if_over_budget(state: State, cost: RolloutCost) -> RolloutPlan | None:
+    """The planned cost must fit into the rest of the monthly budget.
+
+    A rollout that spends nothing is not kept by a month that is overspent already. One that waits for an approval is
+    not ended by what others reserve meanwhile: it is asked again once it is approved.
+    """
+    if not cost.planned:
+        return None
+    agent, record = state.require_agent_model(), state.require_record()
+    budget = agent.spec.budget
+    left = micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
+    if cost.planned <= left:
+        return None
+    message = (
+        f"the evaluation and the canary may cost up to {display_usd(cost.planned)}, and {display_usd(max(0, left))} of "
+        f"spec.budget.monthlyUSD ${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month "
+        f"(UTC): raise the budget, {cheaper(state)}, or wait for the next month; then create a new rollout"
+    )
+    return latch_abort(state, RolloutReason.OverBudget, message, **estimate_of(cost))
+
+
+def cheaper(state: State) -> str:
+    """What makes the rollout cheaper."""
+    agent = state.require_agent_model()
     replicas = agent.spec.serving.max_replica
-    cheaper = "shorten the pauses"
+    words = "shorten the pauses"
     if replicas > 1:
-        cheaper += (
+        words += (
             f", lower spec.serving.maxReplica {replicas} of AgentModel {agent.metadata.name} (each replica is "
             "paid for)"
         )
-    estimate: dict[str, Any] = {
-        "estimate_usd": dollars(planned),
-        "standing_usd_per_month": dollars(cost.per_hour * replicas * HOURS_PER_MONTH),
-    }
-    if planned > micro(limit):
-        message = (
-            f"the evaluation and the canary may cost up to {display_usd(planned)}, and spec.maxUSD of Rollout {name} "
-            f"is ${limit}: raise it in a new rollout, or {cheaper}"
-        )
-        return latch_abort(state, RolloutReason.OverMaxUSD, message, **estimate)
-    if planned > micro(budget.approval_above_usd):
-        message = (
-            f"the evaluation and the canary may cost up to {display_usd(planned)}, which is above "
-            f"spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise "
-            f"that, or {cheaper}; then create a new rollout"
-        )
-        return latch_abort(state, RolloutReason.NeedsApproval, message, **estimate)
-    left = micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
-    if planned > left:
-        message = (
-            f"the evaluation and the canary may cost up to {display_usd(planned)}, and {display_usd(max(0, left))} of "
-            f"spec.budget.monthlyUSD ${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month "
-            f"(UTC): raise the budget, {cheaper}, or wait for the next month; then create a new rollout"
-        )
-        return latch_abort(state, RolloutReason.OverBudget, message, **estimate)
-    return None
+    return words
 
 
-def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost: EndpointCost) -> Record:
+def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost: RolloutCost) -> Record:
     """The record with the endpoint that the rollout starts, and the reservation that pays for it."""
     if not cost.starts_endpoint:
         return record
@@ -121,7 +133,7 @@ def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost
         repo=candidate.model,
         revision=candidate.revision,
         version=candidate.version,
-        usd_micro_per_hour=cost.per_hour * serving.max_replica,
+        usd_micro_per_hour=cost.per_hour * cost.replicas,
         instance=serving.wire(),
         since=since,
         account=(stopping.account if stopping is not None else "") or state.settings.hub_org,
