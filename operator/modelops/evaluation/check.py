@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from modelops.evaluation.cover import cover
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
@@ -29,6 +30,7 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
             raise failure
     return {
         "examples": len(questions),
+        **cover(request, questions),
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,

@@ -274,6 +274,7 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
         agent_name=agent.spec.agent,
         status=status.phase.value,
         finished=has_finished(rollout),
+        awaits_approval=status.offer is not None and not has_finished(rollout),
         created=created,
         message=what_happens(rollout) + following,
     )

@@ -33,7 +33,7 @@ from modelops.domain.agentsfile import AgentEntry, StableTarget, with_routing, w
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Reservation, Settlement
-from modelops.domain.rollout.endpoint_cost import planned_seconds
+from modelops.domain.rollout.endpoint_cost import paid_seconds
 from modelops.domain.rollout.state import RolloutSettings
 from modelops.domain.rollout.state import State as RolloutState
 from modelops.ports import AgentReports, Endpoint
@@ -274,7 +274,7 @@ def test_a_rollout_whose_record_was_lost_runs_no_longer_than_it_has_reserved() -
         driver.state,
         record=without_record(driver, agent_driver_at(driver).run_until_idle()).run_until_idle().record,
     )
-    driver.pass_time(planned_seconds(driver.state), healthy=False)
+    driver.pass_time(paid_seconds(driver.state), healthy=False)
     driver.run_until(has_ended)
     assert (driver.phase, driver.reason) == ("Aborted", "DeadlineExceeded")
     assert driver.state.record is not None

@@ -46,7 +46,7 @@ def test_the_default_canary_waits_for_a_person_and_says_what_it_costs_up_to_prod
     status = driver.state.rollout.status
     assert driver.reason == "NeedsApproval"
     for words in (
-        "may cost up to $31.00 ($1.00 for the evaluation, $30.00 for the canary)",
+        "may cost up to $31.00 ($1.00 for the evaluation with 60 examples, $30.00 for the canary)",
         "above spec.budget.approvalAboveUSD $10 of AgentModel docs",
         "After a promotion its endpoint costs $730.00 a month; today the stable model is billed per call",
         "modelops approve r1 -n team",

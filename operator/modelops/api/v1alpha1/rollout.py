@@ -302,7 +302,7 @@ class RolloutSpec(
     max_usd: Money = Field(
         alias="maxUSD",
         description="Maximum cost in US dollars of evaluating and trying the candidate, including its "
-        "endpoint. A higher estimate is refused before anything is spent.",
+        "endpoint and the calls to OpenRouter. A higher estimate is refused before anything is spent.",
     )
     progress_deadline_seconds: int = Field(
         default=172800,
@@ -367,8 +367,14 @@ class RolloutOffer(StatusModel):
     evaluation_usd: Money = Field(
         default="0.00",
         alias="evaluationUSD",
-        description="Part of highUSD for the evaluation: the candidate's endpoint, its start included.",
+        description="Part of highUSD for the evaluation: the candidate's endpoint, its start included, and calls.",
     )
+    calls_usd: Money = Field(
+        default="0.00",
+        alias="callsUSD",
+        description="Part of evaluationUSD for calls that are billed one by one, such as those of OpenRouter.",
+    )
+    examples: int = Field(default=0, ge=0, description="Number of examples that both models would be asked.")
     canary_usd: Money = Field(
         default="0.00", alias="canaryUSD", description="Part of highUSD for the canary's endpoint."
     )
@@ -508,6 +514,12 @@ class EvaluationStatus(StatusModel):
         max_length=1024,
         description="URL of the comparison in LangSmith. Empty if it was not recorded there.",
     )
+    calls_usd: Money | None = Field(
+        default=None,
+        alias="callsUSD",
+        description="Cost in US dollars of the calls that are billed one by one, by the service's bills. Empty if an "
+        "answer had no bill.",
+    )
     recorded: bool = Field(
         default=True, description="Whether LangSmith has every answer and score of the evaluation."
     )
@@ -627,6 +639,18 @@ class RolloutStatus(StatusModel):
         default=None,
         alias="estimateUSD",
         description="Estimated cost of evaluating and trying the candidate, in US dollars.",
+    )
+    planned_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        description="Seconds for which the candidate's endpoint is paid: its start, the evaluation and the pauses, at "
+        "most. 0 if the rollout starts none. Empty before the rollout has the agent's lock.",
+    )
+    planned_calls_usd: Money | None = Field(
+        default=None,
+        alias="plannedCallsUSD",
+        description="Part of estimateUSD for calls that are billed one by one. Empty before the rollout has the "
+        "agent's lock.",
     )
     standing_usd_per_month: Money | None = Field(
         default=None,

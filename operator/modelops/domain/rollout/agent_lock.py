@@ -19,18 +19,18 @@ from modelops.domain.rollout.candidate import ResolvedCandidate, resolve_candida
 from modelops.domain.rollout.candidate_endpoint import provisioning_message
 from modelops.domain.rollout.endpoint_cost import (
     HOURS_PER_MONTH,
-    RolloutCost,
     reservation_key,
     standing_cost_warning,
 )
 from modelops.domain.rollout.evaluation import ensure_evaluation_checked
+from modelops.domain.rollout.planned_cost import RolloutCost
 from modelops.domain.rollout.preconditions import secret_is_not_usable, unmet_precondition
 from modelops.domain.rollout.reservation import (
     abort_if_over_budget,
     abort_if_over_limit,
     estimate_cost,
     proposal_of,
-    with_endpoint_reserved,
+    with_cost_reserved,
 )
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
@@ -51,14 +51,16 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
     unmet = unmet_precondition(state, candidate.target)
     if unmet is not None:
         return unmet
+    # The cost follows from what the check finds: the number of examples, and the prices of calls.
+    unchecked = ensure_evaluation_checked(state, candidate.target)
+    if unchecked is not None:
+        return unchecked
     cost = estimate_cost(state, candidate.target)
     if isinstance(cost, Plan):
         return cost
     refusal = abort_if_over_limit(state, cost)
     if refusal is None and state.rollout.status.offer is None:
         refusal = abort_if_over_budget(state, cost)
-    if refusal is None:
-        refusal = ensure_evaluation_checked(state, candidate.target)
     if refusal is not None:
         return refusal
     proposal = proposal_of(state, candidate.target, cost)
@@ -98,7 +100,7 @@ def locked_record(state: State, candidate: ResolvedCandidate, cost: RolloutCost,
         candidate=target,
         approved=approved,
     )
-    record = with_endpoint_reserved(state, record.with_(active=active), target, cost)
+    record = with_cost_reserved(state, record.with_(active=active), target, cost)
     if candidate.unversioned:
         record = record.with_(allocated={**record.allocated, target.version: {}})
     return record
@@ -149,6 +151,8 @@ def report_agent_lock(state: State) -> RolloutPlan | None:
             endpoint_url=target.endpoint_url if not target.endpoint_name else "",
         ),
         estimate_usd=dollars(reservation.usd_micro) if reservation else "0.00",
+        planned_seconds=reservation.seconds if reservation else 0,
+        planned_calls_usd=dollars(reservation.calls_usd_micro) if reservation else "0.00",
         standing_usd_per_month=standing,
         started_at=state.now.replace(microsecond=0),
     )

@@ -14,9 +14,9 @@ from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutPlan
-from modelops.domain.rollout.endpoint_cost import estimate_of
 from modelops.domain.rollout.evaluation import discard_evaluation_check
 from modelops.domain.rollout.offer import Proposal, describe_offer, offer_digest, offer_of
+from modelops.domain.rollout.planned_cost import estimate_of
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 

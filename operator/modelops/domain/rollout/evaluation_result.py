@@ -7,6 +7,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
 from modelops.domain.facts import UNSEEN
+from modelops.domain.money import dollars, micro
 from modelops.domain.plan import Announce, Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import EvaluationProgram, RolloutFact, RolloutPlan
@@ -111,10 +112,16 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         verdict=str(result["verdict"]),
         recommendation=str(result["recommendation"]),
         experiment_url=str(result.get("experiment_url") or "")[:1024],
+        calls_usd=billed(result.get("calls_usd")),
         recorded=bool(result.get("recorded", True)),
         candidates_compared=state.require_record().candidates_compared.get(version, 0) + 1,
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )
+
+
+def billed(amount: Any) -> str | None:
+    """The cost of calls as the status has it; None where it is not known."""
+    return dollars(micro(str(amount))) if amount is not None else None
 
 
 def parse_arm(side: dict[str, Any]) -> ArmResult:

@@ -10,9 +10,11 @@ from modelops.domain.approval import valid_until
 from modelops.domain.digest import digest_of
 from modelops.domain.money import display_usd, dollars, micro
 from modelops.domain.record import EndpointEntry, Target
-from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, RolloutCost
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.planned_cost import RolloutCost
 from modelops.domain.rollout.state import State
+from modelops.grammar import counted
 
 DIGEST_FORM = "rollout-approval/v1"
 
@@ -29,12 +31,14 @@ class Proposal:
 
 def offer_of(state: State, proposal: Proposal, *, asked_at: datetime) -> RolloutOffer:
     """The offer that is made now."""
-    cost = proposal.cost
-    baseline = stable_endpoint(state)
+    cost, baseline = proposal.cost, stable_endpoint(state)
+    calls = cost.calls
     return RolloutOffer(
         stage=proposal.stage,
         high_usd=dollars(cost.planned),
         evaluation_usd=dollars(cost.evaluation),
+        calls_usd=dollars(calls.calls),
+        examples=calls.examples,
         canary_usd=dollars(cost.canary),
         standing_usd_per_month=dollars(cost.standing) if cost.standing else None,
         baseline_usd_per_month=dollars(baseline.usd_micro_per_hour * HOURS_PER_MONTH) if baseline else None,
@@ -61,6 +65,8 @@ def offer_digest(state: State, proposal: Proposal, offer: RolloutOffer) -> str:
         "account": state.settings.hub_org,
         "usd_micro_per_hour": proposal.cost.per_hour,
         "seconds": proposal.cost.seconds,
+        "examples": proposal.cost.calls.examples,
+        "unpriced": list(proposal.cost.calls.unpriced),
         "high_usd": offer.high_usd,
         "valid_until": offer.valid_until.isoformat(timespec="seconds") if offer.valid_until else "",
     }
@@ -69,11 +75,18 @@ def offer_digest(state: State, proposal: Proposal, offer: RolloutOffer) -> str:
 
 def describe_offer(offer: RolloutOffer) -> str:
     """The price through to production, and why a person must approve it."""
-    parts = [f"{display_usd(micro(offer.evaluation_usd))} for the evaluation"]
+    parts = [f"{display_usd(micro(offer.evaluation_usd))} for the evaluation{of_which(offer)}"]
     if micro(offer.canary_usd):
         parts.append(f"{display_usd(micro(offer.canary_usd))} for the canary")
     words = f"the rollout may cost up to {display_usd(micro(offer.high_usd))} ({', '.join(parts)})"
     return f"{words}; {offer.why}{standing_words(offer)}"
+
+
+def of_which(offer: RolloutOffer) -> str:
+    """The size of the evaluation, and the part of its cost that is billed per call."""
+    examples = f" with {counted(offer.examples, 'example')}" if offer.examples else ""
+    calls = micro(offer.calls_usd)
+    return f"{examples}, of which {display_usd(calls)} for calls to OpenRouter" if calls else examples
 
 
 def standing_words(offer: RolloutOffer) -> str:

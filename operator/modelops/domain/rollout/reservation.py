@@ -1,4 +1,4 @@
-"""What the candidate's endpoint may cost, whether the budget covers it, and its entries in the record."""
+"""What the rollout may cost, whether limit and budget cover it, and its entries in the record."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
-from modelops.domain.rollout.endpoint_cost import (
-    RolloutCost,
-    cost_of_new_endpoint,
-    estimate_of,
-    reservation_key,
-)
+from modelops.domain.rollout.endpoint_cost import reservation_key
 from modelops.domain.rollout.offer import Proposal
+from modelops.domain.rollout.planned_cost import RolloutCost, estimate_of, planned_cost
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
@@ -25,14 +21,14 @@ RETRY_SECONDS = 15.0
 
 
 def estimate_cost(state: State, candidate: Target) -> RolloutCost | RolloutPlan:
-    """The cost of the candidate's endpoint, or the plan that waits for its price.
+    """The cost of the rollout, or the plan that waits for the price of the candidate's endpoint.
 
     An endpoint that already serves costs nothing more. One that is being stopped is started anew.
     """
     agent = state.require_agent_model()
     entry = _entry_of(state.require_record(), candidate)
     if not candidate.endpoint_name or (entry is not None and not entry.is_ending):
-        return RolloutCost(starts_endpoint=False)
+        return planned_cost(state, per_hour=None)
     if state.price is UNSEEN:
         return Plan(needs=RolloutFact.PRICE)
     serving = agent.spec.serving
@@ -52,7 +48,7 @@ def estimate_cost(state: State, candidate: Target) -> RolloutCost | RolloutPlan:
             f"{serving.instance_size} of AgentModel {agent.metadata.name}: {words}",
             after=RETRY_SECONDS,
         )
-    return cost_of_new_endpoint(state, state.price)
+    return planned_cost(state, per_hour=state.price)
 
 
 def abort_if_over_limit(state: State, cost: RolloutCost) -> RolloutPlan | None:
@@ -73,13 +69,18 @@ def proposal_of(state: State, candidate: Target, cost: RolloutCost) -> Proposal 
     An offer that is open keeps its reason until it expires: it was made under the rules of its time.
     """
     offer, agent = state.rollout.status.offer, state.require_agent_model()
-    budget, why = agent.spec.budget, ""
+    budget, unpriced, reasons = agent.spec.budget, cost.calls.unpriced, []
     if cost.planned > micro(budget.approval_above_usd):
-        why = (
+        reasons.append(
             f"that is above spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel "
             f"{agent.metadata.name}"
         )
-    elif offer is not None and offer.valid_until is not None and state.now < offer.valid_until:
+    if unpriced:
+        reasons.append(
+            f"the calls to {' and '.join(unpriced)} come on top, because OpenRouter names no price for them"
+        )
+    why = "; ".join(reasons)
+    if not why and offer is not None and offer.valid_until is not None and state.now < offer.valid_until:
         why = offer.why
     if not why:
         return None
@@ -120,12 +121,28 @@ def cheaper(state: State) -> str:
     return words
 
 
-def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost: RolloutCost) -> Record:
-    """The record with the endpoint that the rollout starts, and the reservation that pays for it."""
-    if not cost.starts_endpoint:
-        return record
-    serving = state.require_agent_model().spec.serving
+def with_cost_reserved(state: State, record: Record, candidate: Target, cost: RolloutCost) -> Record:
+    """The record with the endpoint that the rollout starts, and the reservation that pays for all that it plans."""
     since = state.now.isoformat(timespec="seconds")
+    if cost.starts_endpoint:
+        record = _with_endpoint(state, record, candidate, cost, since=since)
+    elif not cost.planned:
+        return record
+    reservation = Reservation(
+        usd_micro=cost.planned,
+        month=f"{state.now:%Y-%m}",
+        name=state.rollout.metadata.name,
+        reserved_at=since,
+        seconds=cost.seconds,
+        calls_usd_micro=cost.calls.calls,
+    )
+    return record.with_(reservations={**record.reservations, reservation_key(state): reservation})
+
+
+def _with_endpoint(
+    state: State, record: Record, candidate: Target, cost: RolloutCost, *, since: str
+) -> Record:
+    """The record with the endpoint that the rollout starts. `since`: from when it is billed, in ISO form."""
     stopping = _entry_of(record, candidate)
     entry = EndpointEntry(
         name=candidate.endpoint_name,
@@ -134,22 +151,13 @@ def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost
         revision=candidate.revision,
         version=candidate.version,
         usd_micro_per_hour=cost.per_hour * cost.replicas,
-        instance=serving.wire(),
+        instance=state.require_agent_model().spec.serving.wire(),
         since=since,
         account=(stopping.account if stopping is not None else "") or state.settings.hub_org,
     )
     if stopping is not None:
         record = record.with_endpoint_cost_booked(stopping, until=state.now)
-    reservation = Reservation(
-        usd_micro=cost.planned,
-        month=f"{state.now:%Y-%m}",
-        name=state.rollout.metadata.name,
-        reserved_at=since,
-    )
-    return record.with_(
-        endpoints=(*(e for e in record.endpoints if e.name != entry.name), entry),
-        reservations={**record.reservations, reservation_key(state): reservation},
-    )
+    return record.with_(endpoints=(*(e for e in record.endpoints if e.name != entry.name), entry))
 
 
 def _entry_of(record: Record, candidate: Target) -> EndpointEntry | None:
