@@ -643,6 +643,8 @@ def test_check_selects_the_examples_and_calls_no_model(
     key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
     result = run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)
     assert (result["ok"], result["examples"]) == (True, 10), result
+    assert (result["unpriced"], result["unanswered"]) == ([], [])
+    assert 0 < float(result["calls_usd"]) < 0.1
     assert chats(sandbox) == 0
     assert sandbox.requests(service="openrouter", path_regex="chat") == []
 

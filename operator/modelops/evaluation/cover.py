@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+import urllib3
 
 from modelops.domain.chat_messages import Message
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.model_client import ANSWER_SECONDS, read_api_key
 from modelops.evaluation.questions import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.workdir import ProgramFailure
+
+if TYPE_CHECKING:
+    import requests
 
 BYTES_PER_TOKEN = 3
 """Of a prompt, at least: tokens of prose and code are longer, and a character of Chinese has three bytes."""
@@ -33,25 +38,36 @@ MOST_BYTES = 4_000_000
 """Of the service's answer with the prices of one model."""
 
 
+class NoAnswer(Exception):
+    """The service did not answer: its price may be known later."""
+
+
 def cover(request: Request, questions: Sequence[Question]) -> dict[str, Any]:
     """The part of the check's `result.json` from which the operator plans time and money.
 
     `seconds`: the longest time of all calls. `calls_usd`: the highest cost of the calls that are billed one by one;
-    `unpriced`: the models of which no price is known, whose calls it does not contain.
+    it does not contain those of `unpriced`, the models of which the service names no price, and of `unanswered`, those
+    whose price it did not tell now.
     """
-    total, unpriced = Decimal(0), []
+    total, unpriced, unanswered = Decimal(0), [], []
     for name in ARMS:
-        if request.arms[name].service != "openrouter":
+        arm = request.arms[name]
+        if arm.service != "openrouter":
             continue
-        price = _price(name, request)
+        try:
+            price = _price(name, request)
+        except NoAnswer:
+            unanswered.append(arm.model)
+            continue
         if price is None:
-            unpriced.append(request.arms[name].model)
+            unpriced.append(arm.model)
         else:
             total += sum((_cost(price, request, question) for question in questions), Decimal(0))
     return {
         "seconds": longest_seconds(request, len(questions)),
         "calls_usd": f"{total * request.repetitions:f}",
         "unpriced": unpriced,
+        "unanswered": unanswered,
     }
 
 
@@ -115,7 +131,7 @@ def _prices(name: ArmName, request: Request, model: str) -> list[Price]:
 
 
 def _endpoints(name: ArmName, request: Request, model: str) -> Any:
-    """The service's answer; None without one."""
+    """The service's answer; None where it is no answer of this kind. Raises NoAnswer."""
     import requests
 
     arm = request.arms[name]
@@ -127,8 +143,20 @@ def _endpoints(name: ArmName, request: Request, model: str) -> Any:
             allow_redirects=False,
             stream=True,
         ) as answer:
-            if answer.status_code != 200:
-                return None
-            return json.loads(answer.raw.read(MOST_BYTES, decode_content=True))
-    except (requests.RequestException, OSError, ValueError, RecursionError, ProgramFailure):
+            if answer.status_code >= 500 or answer.status_code == 429:
+                raise NoAnswer
+            return json.loads(_body(answer)) if answer.status_code == 200 else None
+    except (requests.RequestException, OSError, urllib3.exceptions.HTTPError) as error:
+        raise NoAnswer from error
+    except (ValueError, RecursionError):
         return None
+
+
+def _body(answer: requests.Response) -> bytes:
+    """The body, which may be sent in drops that never end. Raises NoAnswer."""
+    ends, body = time.monotonic() + PRICE_SECONDS, bytearray()
+    while chunk := answer.raw.read1(65536, decode_content=True):
+        body += chunk
+        if time.monotonic() > ends or len(body) > MOST_BYTES:
+            raise NoAnswer
+    return bytes(body)

@@ -119,3 +119,12 @@ def test_what_the_calls_cost_is_booked_by_the_bills_or_as_planned(ending: str, b
     assert 0 <= endpoint <= 1_000_000
     assert record.reservations == {}
     assert entry.usd_micro_per_hour == 1_000_000
+
+
+def test_a_price_that_is_not_told_now_is_waited_for() -> None:
+    unanswered = {**HOURS_OF_EVALUATION, "calls_usd": "0", "unanswered": ["author/m"]}
+    driver = driver_of(unanswered).run_until(lambda state: state.rollout.status.reason == "PriceUnknown")
+    assert "did not tell the price of author/m" in driver.message
+    assert "retry_check" in driver.performed
+    driver.facts = {}
+    driver.run_until(is_evaluating)

@@ -19,13 +19,15 @@ PROVISIONING_SECONDS = 1800
 class PlannedEvaluation:
     """What the check said of the evaluation: its time in seconds, and the cost of its calls in micro-USD.
 
-    `unpriced`: the models that are billed per call at a price that is not known.
+    `unpriced`: the models that are billed per call at a price that is not known. `unanswered`: those whose price the
+    service did not tell.
     """
 
     examples: int = 0
     seconds: int = 0
     calls: int = 0
     unpriced: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ def planned_evaluation(state: State) -> PlannedEvaluation:
         seconds=int(result.get("seconds") or 0),
         calls=micro(str(result.get("calls_usd") or "0")),
         unpriced=tuple(str(model) for model in result.get("unpriced") or ()),
+        unanswered=tuple(str(model) for model in result.get("unanswered") or ()),
     )
 
 

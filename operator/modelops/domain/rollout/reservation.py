@@ -10,10 +10,10 @@ from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Target
 from modelops.domain.rollout.abort import latch_abort
-from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
+from modelops.domain.rollout.actions import EvaluationProgram, RetryProgram, RolloutFact, RolloutPlan
 from modelops.domain.rollout.endpoint_cost import reservation_key
 from modelops.domain.rollout.offer import Proposal
-from modelops.domain.rollout.planned_cost import RolloutCost, estimate_of, planned_cost
+from modelops.domain.rollout.planned_cost import RolloutCost, estimate_of, planned_cost, planned_evaluation
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
@@ -25,7 +25,14 @@ def estimate_cost(state: State, candidate: Target) -> RolloutCost | RolloutPlan:
 
     An endpoint that already serves costs nothing more. One that is being stopped is started anew.
     """
-    agent = state.require_agent_model()
+    agent, unanswered = state.require_agent_model(), planned_evaluation(state).unanswered
+    if unanswered:
+        message = f"OpenRouter did not tell the price of {' and '.join(unanswered)}: the operator asks again"
+        plan = wait_in_phase(
+            state, RolloutPhase.PENDING, RolloutReason.PriceUnknown, message, after=RETRY_SECONDS
+        )
+        retry = RetryProgram(program=EvaluationProgram.CHECK, after=RETRY_SECONDS)
+        return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
     entry = _entry_of(state.require_record(), candidate)
     if not candidate.endpoint_name or (entry is not None and not entry.is_ending):
         return planned_cost(state, per_hour=None)
