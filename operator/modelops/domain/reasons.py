@@ -400,7 +400,7 @@ class RolloutReason(Reason):
     EvaluationInconclusive = (
         "EvaluationInconclusive",
         "The evaluation showed neither that the candidate is within the margin nor that it is worse. The "
-        "candidate is rejected.",
+        "candidate is rejected, unless spec.evaluation.onInconclusive asks a person.",
     )
     EvaluationRefused = (
         "EvaluationRefused",

@@ -688,7 +688,8 @@ def test_a_candidate_that_is_not_proven_is_rejected(verdict: str, reason: str) -
     result = {**objects.EVALUATION_PASSED, "verdict": verdict, "recommendation": "reject"}
     history = (an_entry("v1.1.0-rc.1"),)
     state = rollout_state(
-        objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=history)
+        objects.rollout(candidate={"version": "v1.1.0-rc.1"}, evaluation={"onInconclusive": "Reject"}),
+        record=a_record(history=history),
     )
     driver = RolloutDriver(state, facts={"evaluation": ProgramState(result=result)}).run_until(has_ended)
     record = driver.state.record

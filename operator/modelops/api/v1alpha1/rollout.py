@@ -102,6 +102,13 @@ class Goal(StrEnum):
     SUPERIOR = "superior"
 
 
+class OnInconclusive(StrEnum):
+    """What follows from an evaluation that decides nothing."""
+
+    REQUIRE_APPROVAL = "RequireApproval"
+    REJECT = "Reject"
+
+
 class Evaluation(ApiModel):
     """The comparison of the candidate with the stable model on held-out examples."""
 
@@ -138,6 +145,13 @@ class Evaluation(ApiModel):
     )
     concurrency: int = Field(
         default=8, ge=1, le=64, description="Maximum number of model calls at the same time."
+    )
+    on_inconclusive: OnInconclusive | None = Field(
+        default=None,
+        description="What follows if the evaluation shows neither that the candidate is within the margin nor that it "
+        "is worse. RequireApproval asks a person: after the approval the canary stays at its first weight until a "
+        "person approves the rest. Reject rejects the candidate. If it is empty, a canary requires an approval, and "
+        "other strategies reject.",
     )
 
 
@@ -269,6 +283,13 @@ class RolloutSpec(
         *(immutable(name, "a Rollout runs only once; create a new Rollout") for name in _IMMUTABLE),
         latch("abort", "create a new Rollout"),
         Rule(
+            "!has(self.evaluation) || !has(self.evaluation.onInconclusive) || "
+            "self.evaluation.onInconclusive != 'RequireApproval' || has(self.strategy.canary)",
+            "evaluation.onInconclusive RequireApproval needs strategy.canary: without a canary nothing could be tried "
+            "on a part of the sessions",
+            field="evaluation",
+        ),
+        Rule(
             "!has(self.strategy.canary) || !has(self.strategy.canary.steps) || "
             "self.strategy.canary.steps.map(s, has(s.pause) ? s.pause.durationSeconds : 0).sum() < "
             "self.progressDeadlineSeconds",
@@ -352,13 +373,17 @@ class ApprovalStage(StrEnum):
     """What a person approves."""
 
     COST = "Cost"
+    INCONCLUSIVE = "Inconclusive"
+    PROMOTION = "Promotion"
 
 
 class RolloutOffer(StatusModel):
     """What a person is asked to approve, and what it costs up to production."""
 
     stage: ApprovalStage = Field(
-        description="What is approved. Cost: evaluating and trying the candidate may be paid for."
+        description="What is approved. Cost: evaluating and trying the candidate may be paid for. Inconclusive: the "
+        "candidate may be tried at the canary's first weight, although the evaluation decided nothing. Promotion: "
+        "after that it may get the other weights and be promoted."
     )
     high_usd: Money = Field(
         alias="highUSD",
@@ -390,7 +415,7 @@ class RolloutOffer(StatusModel):
         description="Cost of the stable model's endpoint, in US dollars per month. Empty for a model that is billed "
         "per call.",
     )
-    why: str = Field(default="", max_length=512, description="Why a person must approve, for people.")
+    why: str = Field(default="", max_length=1024, description="Why a person must approve, for people.")
     asked_at: datetime = Field(
         description="Time of the first offer; an offer that is renewed keeps it. After a week without an approval the "
         "rollout ends."
@@ -522,6 +547,11 @@ class EvaluationStatus(StatusModel):
     )
     recorded: bool = Field(
         default=True, description="Whether LangSmith has every answer and score of the evaluation."
+    )
+    basis: str = Field(
+        default="",
+        max_length=80,
+        description="Digest of the stable model, the prompt and the dataset that the verdict holds for.",
     )
     candidates_compared: int = Field(
         default=1,

@@ -32,8 +32,12 @@ from modelops.domain.rollout.reservation import (
     proposal_of,
     with_cost_reserved,
 )
+from modelops.domain.rollout.review import end_outdated_review
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
+
+STALE_SECONDS = 1.0
+"""After this time a record that is older than the status is read again."""
 
 
 def ensure_agent_locked(state: State) -> RolloutPlan | None:
@@ -48,7 +52,8 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
     candidate = resolve_candidate(state)
     if isinstance(candidate, Plan):
         return candidate
-    unmet = unmet_precondition(state, candidate.target)
+    candidate = with_known_version(state, candidate)
+    unmet = unmet_precondition(state, candidate.target) or end_outdated_review(state)
     if unmet is not None:
         return unmet
     # The cost follows from what the check finds: the number of examples, and the prices of calls.
@@ -68,6 +73,14 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
     if waiting is not None:
         return waiting
     return lock_agent(state, candidate, cost, approved=proposal is not None)
+
+
+def with_known_version(state: State, candidate: ResolvedCandidate) -> ResolvedCandidate:
+    """A candidate keeps the version that it got when the rollout had the lock before a person reviewed it."""
+    known = state.rollout.status.candidate
+    if known is None or state.rollout.status.evaluation is None:
+        return candidate
+    return ResolvedCandidate(target=candidate.target.model_copy(update={"version": known.version}))
 
 
 def lock_agent(
@@ -123,6 +136,10 @@ def report_agent_lock(state: State) -> RolloutPlan | None:
     """The first status after the lock: what the candidate is, and what it may cost."""
     if state.rollout.status.started_at is not None:
         return None
+    offer = state.rollout.status.offer
+    if offer is not None and state.require_active().approved != state.rollout.status.approval_digest:
+        # The record was read from before the offer: the lock that it shows has been released.
+        return Plan(requeue_after=STALE_SECONDS)
     record, target = state.require_record(), state.require_active().candidate
     reservation = record.reservations.get(reservation_key(state))
     entry = next((e for e in record.endpoints if e.name == target.endpoint_name), None)

@@ -103,6 +103,9 @@ def withdraw_offer(state: State, message: str) -> RolloutPlan:
 def end_unapproved(state: State, offer: RolloutOffer) -> RolloutPlan:
     """Nobody approved any of the offers: the rollout ends."""
     since = f"{offer.asked_at:%Y-%m-%d %H:%M} UTC"
+    if offer.stage is ApprovalStage.INCONCLUSIVE:
+        message = f"{offer.why} Nobody approved to try the candidate since {since}"
+        return latch_abort(state, RolloutReason.EvaluationInconclusive, message, **NO_OFFER)
     message = f"no approval since {since}; nothing was spent on the offer: create a new rollout to ask again"
     return latch_abort(state, RolloutReason.ApprovalExpired, message, **NO_OFFER)
 

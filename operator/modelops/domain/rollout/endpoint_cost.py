@@ -13,6 +13,7 @@ from modelops.domain.conditions import condition_of
 from modelops.domain.money import micro
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Settlement
+from modelops.domain.rollout.evaluation_scores import was_reviewed
 from modelops.domain.rollout.state import State
 
 SETUP_SECONDS = 3600
@@ -141,8 +142,11 @@ def calls_micro_usd(state: State, reservation: Reservation) -> int:
     Nothing before the evaluation began. A rollout that starts no endpoint begins it as soon as it has the lock.
     """
     status = state.rollout.status
-    if status.evaluation is not None and status.evaluation.calls_usd is not None:
-        return micro(status.evaluation.calls_usd)
+    if was_reviewed(state):
+        return 0
+    if status.evaluation is not None:
+        found = status.evaluation.calls_usd
+        return micro(found) if found is not None else reservation.calls_usd_micro
     before = (RolloutPhase.PENDING, RolloutPhase.AWAITING_APPROVAL, RolloutPhase.PROVISIONING)
     if reservation.pays_for_endpoint and status.phase in before:
         return 0

@@ -20,7 +20,8 @@ from modelops.domain.rollout.evaluation import (
     report_failed_program,
     start_program,
 )
-from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.evaluation_scores import evaluation_basis, evaluation_dataset
+from modelops.domain.rollout.review import asks_a_person
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.rollout.targets import require_candidate_target
@@ -78,6 +79,8 @@ def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> 
         announced = Announce(reason=RolloutReason.EvaluationPassed.value, message=explanation)
         # The Event of the verdict comes first, because the verdict is the reason to arm the canary.
         return replace(plan, steps=(*plan.steps[:1], announced, *plan.steps[1:])) if plan.steps else plan
+    if verdict.verdict == "inconclusive" and asks_a_person(state):
+        return await_review(state, verdict, explanation)
     reason = (
         RolloutReason.EvaluationFailed if verdict.verdict == "fail" else RolloutReason.EvaluationInconclusive
     )
@@ -89,6 +92,23 @@ def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> 
         facts={"Evaluated": True},
         evaluation=verdict,
         abort_reason=reason.value,
+    )
+    return Plan(steps=status_steps(state, status, reason, explanation), requeue_after=0)
+
+
+def await_review(state: State, verdict: EvaluationStatus, explanation: str) -> RolloutPlan:
+    """A person decides. The status comes first; then the lock and the endpoint are released (`review`)."""
+    candidate, reason = state.require_candidate(), RolloutReason.EvaluationInconclusive
+    address = "" if candidate.endpoint_name else candidate.endpoint_url
+    status = with_phase(
+        state,
+        RolloutPhase.AWAITING_APPROVAL,
+        reason,
+        explanation,
+        facts={"Evaluated": True, "EndpointReady": False},
+        evaluation=verdict,
+        candidate=candidate.model_copy(update={"endpoint_url": address}),
+        started_at=None,
     )
     return Plan(steps=status_steps(state, status, reason, explanation), requeue_after=0)
 
@@ -114,6 +134,7 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         experiment_url=str(result.get("experiment_url") or "")[:1024],
         calls_usd=billed(result.get("calls_usd")),
         recorded=bool(result.get("recorded", True)),
+        basis=evaluation_basis(state),
         candidates_compared=state.require_record().candidates_compared.get(version, 0) + 1,
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )

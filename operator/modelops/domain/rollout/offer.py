@@ -75,6 +75,14 @@ def offer_digest(state: State, proposal: Proposal, offer: RolloutOffer) -> str:
 
 def describe_offer(offer: RolloutOffer) -> str:
     """The price through to production, and why a person must approve it."""
+    if offer.stage is ApprovalStage.PROMOTION:
+        return f"{offer.why.rstrip('.')}{standing_words(offer)}"
+    if offer.stage is ApprovalStage.INCONCLUSIVE:
+        words = (
+            f"{offer.why} To try the candidate on the canary's first weight may cost up to "
+            f"{display_usd(micro(offer.high_usd))} more; until then nothing is billed"
+        )
+        return f"{words}{standing_words(offer)}"
     parts = [f"{display_usd(micro(offer.evaluation_usd))} for the evaluation{of_which(offer)}"]
     if micro(offer.canary_usd):
         parts.append(f"{display_usd(micro(offer.canary_usd))} for the canary")

@@ -15,6 +15,10 @@ PROVISIONING_SECONDS = 1800
 """Time in which the endpoint of a candidate starts and its calls wake it, added to that of the evaluation."""
 
 
+PROMOTION_SECONDS = 86400
+"""Time in which a person may approve the rest, after the first weight of a candidate that no evaluation decided on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlannedEvaluation:
     """What the check said of the evaluation: its time in seconds, and the cost of its calls in micro-USD.
@@ -80,6 +84,20 @@ def planned_seconds(state: State, evaluation: PlannedEvaluation) -> int:
     return min(seconds, state.rollout.spec.progress_deadline_seconds)
 
 
+def planned_trial_seconds(state: State, per_hour: int) -> int:
+    """How long the canary may take after an inconclusive evaluation: provisioning, pauses, and a day for a person.
+
+    The day is shortened to what spec.maxUSD has left. `per_hour`: of all replicas, in micro-USD.
+    """
+    least = PROVISIONING_SECONDS + pause_seconds(state)
+    left = micro(state.rollout.spec.max_usd) - state.require_record().spent_by(state.uid)
+    affordable = left * 3600 // per_hour if per_hour else least + PROMOTION_SECONDS
+    return min(
+        max(least, min(least + PROMOTION_SECONDS, affordable)),
+        state.rollout.spec.progress_deadline_seconds,
+    )
+
+
 def planned_cost(state: State, *, per_hour: int | None) -> RolloutCost:
     """The most that the rollout may cost. `per_hour`: of one replica, in micro-USD; None if it starts no endpoint."""
     evaluation = planned_evaluation(state)
@@ -87,6 +105,17 @@ def planned_cost(state: State, *, per_hour: int | None) -> RolloutCost:
         calls = evaluation.calls
         return RolloutCost(starts_endpoint=False, planned=calls, evaluation=calls, calls=evaluation)
     replicas = state.require_agent_model().spec.serving.max_replica
+    if state.rollout.status.evaluation is not None:
+        seconds = planned_trial_seconds(state, per_hour * replicas)
+        cost = endpoint_micro_usd(seconds, per_hour * replicas)
+        return RolloutCost(
+            starts_endpoint=True,
+            per_hour=per_hour,
+            replicas=replicas,
+            seconds=seconds,
+            planned=cost,
+            standing=per_hour * replicas * HOURS_PER_MONTH,
+        )
     seconds = planned_seconds(state, evaluation)
     setup = min(seconds, planned_setup_seconds(evaluation))
     evaluate_only = state.rollout.spec.strategy.evaluate_only is not None

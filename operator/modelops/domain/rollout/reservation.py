@@ -14,6 +14,7 @@ from modelops.domain.rollout.actions import EvaluationProgram, RetryProgram, Rol
 from modelops.domain.rollout.endpoint_cost import reservation_key
 from modelops.domain.rollout.offer import Proposal
 from modelops.domain.rollout.planned_cost import RolloutCost, estimate_of, planned_cost, planned_evaluation
+from modelops.domain.rollout.review import is_in_review, verdict_words
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
@@ -61,8 +62,15 @@ def estimate_cost(state: State, candidate: Target) -> RolloutCost | RolloutPlan:
 def abort_if_over_limit(state: State, cost: RolloutCost) -> RolloutPlan | None:
     """The planned cost must fit into spec.maxUSD, with or without an approval."""
     planned, limit, name = cost.planned, state.rollout.spec.max_usd, state.rollout.metadata.name
-    if planned <= micro(limit):
+    spent = state.require_record().spent_by(state.uid)
+    if planned + spent <= micro(limit):
         return None
+    if is_in_review(state):
+        message = (
+            f"{verdict_words(state)} The canary may cost up to {display_usd(planned)} more, and spec.maxUSD of "
+            f"Rollout {name} is ${limit}, of which {display_usd(spent)} is spent: raise it in a new rollout"
+        )
+        return latch_abort(state, RolloutReason.EvaluationInconclusive, message, **estimate_of(cost))
     message = (
         f"the evaluation and the canary may cost up to {display_usd(planned)}, and spec.maxUSD of Rollout {name} "
         f"is ${limit}: raise it in a new rollout, or {cheaper(state)}"
@@ -81,6 +89,10 @@ def proposal_of(state: State, candidate: Target, cost: RolloutCost) -> Proposal 
         reasons.append(
             f"that is above spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel "
             f"{agent.metadata.name}"
+        )
+    if is_in_review(state):
+        return Proposal(
+            candidate=candidate, cost=cost, stage=ApprovalStage.INCONCLUSIVE, why=verdict_words(state)
         )
     if unpriced:
         reasons.append(
@@ -135,6 +147,11 @@ def with_cost_reserved(state: State, record: Record, candidate: Target, cost: Ro
         record = _with_endpoint(state, record, candidate, cost, since=since)
     elif not cost.planned:
         return record
+    key = reservation_key(state)
+    if key in record.settlements:
+        # What the rollout cost before a person reviewed its evaluation stays booked in its month.
+        earlier = {k: v for k, v in record.settlements.items() if k != key}
+        record = record.with_(settlements={**earlier, f"{state.uid}/0": record.settlements[key]})
     reservation = Reservation(
         usd_micro=cost.planned,
         month=f"{state.now:%Y-%m}",
@@ -143,7 +160,7 @@ def with_cost_reserved(state: State, record: Record, candidate: Target, cost: Ro
         seconds=cost.seconds,
         calls_usd_micro=cost.calls.calls,
     )
-    return record.with_(reservations={**record.reservations, reservation_key(state): reservation})
+    return record.with_(reservations={**record.reservations, key: reservation})
 
 
 def _with_endpoint(
