@@ -10,6 +10,7 @@ from typing import Any
 from modelops.api.v1alpha1.approval import Approval
 from modelops.api.v1alpha1.rollout import ApprovalStage, GivenApproval, RolloutOffer, RolloutPhase
 from modelops.domain.approval import ApprovalProblem, approval_deadline, approval_problem
+from modelops.domain.established import require_established
 from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
@@ -78,15 +79,14 @@ def ask_for_approval(state: State, proposal: Proposal) -> RolloutPlan:
         approval_digest=digest,
         **estimate_of(proposal.cost),
     )
-    assert offer.valid_until is not None
+    until = require_established(offer.valid_until, "the offer's end")
     steps = (WriteStatus(status=status), Announce(reason=reason.value, message=message))
-    return Plan(steps=steps, requeue_after=max(1.0, (offer.valid_until - state.now).total_seconds()))
+    return Plan(steps=steps, requeue_after=max(1.0, (until - state.now).total_seconds()))
 
 
 def withdraw_offer(state: State, message: str) -> RolloutPlan:
     """The offer cannot be approved any more. The dataset is checked again, and a new offer follows."""
-    offer = state.rollout.status.offer
-    assert offer is not None
+    offer = require_established(state.rollout.status.offer, "the offer in the status")
     status = with_phase(
         state,
         RolloutPhase.AWAITING_APPROVAL,
