@@ -34,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
     parser.add_argument("--threshold", help="score from which an answer is a success, such as 0.35")
     parser.add_argument("--margin", help="percentage points by which it may be worse, such as 5")
     parser.add_argument("--max-examples", type=count, help="use at most so many examples")
-    parser.add_argument("--max-usd", help="the most that it may cost (default: the agent's approvalAboveUSD)")
+    parser.add_argument(
+        "--max-usd",
+        help="the most that it may cost (default: the agent's approvalAboveUSD; of a deployment its monthlyUSD)",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--wait", action="store_true", help=f"wait until {waits_for}")
     parser.add_argument(
@@ -103,6 +106,7 @@ async def ask_and_start(
             seen=progress,
             created_by="modelops-cli",
             dry_run=bool(arguments.dry_run),
+            wait_for_decision=True,
         )
     finally:
         progress.end()

@@ -18,7 +18,7 @@ from modelops.tools.conditions import number, what_happens
 from modelops.tools.errors import ToolRefused
 from modelops.tools.names import create_once
 from modelops.tools.results import Comparison, Deployment, MetricComparison
-from modelops.tools.waiting import ended_or_latest, follow
+from modelops.tools.waiting import decided_or_latest, ended_or_latest, follow
 
 METRICS: Final = ("accuracy", "latency", "cost_per_1k_tokens")
 TARGETS: Final = ("huggingface", "openrouter")
@@ -37,7 +37,8 @@ class EvaluationRequest:
 
     `candidate_model`: see `candidates.candidate_of`. `scorer`: exact, contains, …, as the API names it; `threshold` and
     `margin_points` as there. What is None comes from the agent's last Rollout, and then from the API's defaults.
-    `max_usd`: the most that it may cost; None for the approval threshold of the agent.
+    `max_usd`: the most that it may cost; None for the approval threshold of the agent, of a deployment for the month's
+    budget, of which what is above the threshold needs an approval.
     """
 
     agent_name: str
@@ -70,10 +71,12 @@ async def evaluate(
     seen: Seen | None = None,
     created_by: str = "modelops",
     dry_run: bool = False,
+    wait_for_decision: bool = False,
 ) -> Comparison:
     """Compare a model with the one that serves the agent, on held-out examples. No traffic moves.
 
-    The same request again returns the same evaluation while it runs.
+    The same request again returns the same evaluation while it runs. `wait_for_decision`: wait a few seconds until it
+    is refused, asks a person, or goes on.
 
     Raises:
         ToolRefused: an unknown agent, model or metric, or no held-out dataset.
@@ -92,6 +95,8 @@ async def evaluate(
     )
     if wait_seconds > 0 and not dry_run:
         rollout = await ended_or_latest(client.rollouts, rollout, wait_seconds=wait_seconds, seen=seen)
+    elif wait_for_decision and not dry_run:
+        rollout = await decided_or_latest(client.rollouts, rollout)
     return comparison_of(rollout, agent, created=created, metrics=request.metrics)
 
 
@@ -121,10 +126,11 @@ async def deploy(
     seen: Seen | None = None,
     created_by: str = "modelops",
     dry_run: bool = False,
+    wait_for_decision: bool = False,
 ) -> Deployment:
     """Move an agent's traffic to a model: it is evaluated first, and then gets the traffic in steps, or at once.
 
-    The same request again returns the same rollout while it runs.
+    The same request again returns the same rollout while it runs. `wait_for_decision`: as of `evaluate`.
 
     Raises:
         ToolRefused: an unknown agent, model, target or strategy.
@@ -142,6 +148,8 @@ async def deploy(
     )
     if wait_seconds > 0 and not dry_run:
         rollout = await ended_or_latest(client.rollouts, rollout, wait_seconds=wait_seconds, seen=seen)
+    elif wait_for_decision and not dry_run:
+        rollout = await decided_or_latest(client.rollouts, rollout)
     return deployment_of(rollout, agent, created=created)
 
 
@@ -207,6 +215,8 @@ async def deployment_spec(
     strategy = strategy_of(request.rollout_strategy, pause_seconds=request.pause_seconds)
     agent, spec, last = await _spec_and_last_rollout(client, request)
     spec["strategy"] = strategy
+    # A canary of a day costs more than what may go unapproved: then the rollout asks a person.
+    spec["maxUSD"] = usd(request.max_usd or agent.spec.budget.monthly_usd)
     if last is not None or request.analysis:
         spec["analysis"] = {**(last.spec.analysis.wire() if last else {}), **request.analysis}
     if request.pause_seconds >= 86400:

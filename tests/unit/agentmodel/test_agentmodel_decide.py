@@ -864,7 +864,7 @@ def test_the_cost_of_a_stopped_endpoint_is_split_at_the_end_of_the_month() -> No
 
 def test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_then() -> None:
     agent = objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "50"})
-    agent_driver = agent_driver_at(RolloutDriver(rollout_state(agent=agent)).run_until(has_ended))
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended))
     agent_driver.state = replace(agent_driver.state, agent_model=parsed(AgentModel, agent))
     agent_driver.run_until_idle()
     assert [e.role for e in agent_driver.record.endpoints] == ["stable"]

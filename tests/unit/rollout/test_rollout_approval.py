@@ -47,7 +47,7 @@ def test_the_default_canary_waits_for_a_person_and_says_what_it_costs_up_to_prod
     assert driver.reason == "NeedsApproval"
     for words in (
         "may cost up to $31.00 ($1.00 for the evaluation with 60 examples, $30.00 for the canary)",
-        "above spec.budget.approvalAboveUSD $10 of AgentModel docs",
+        "the cost is above spec.budget.approvalAboveUSD $10 of AgentModel docs",
         "After a promotion its endpoint costs $730.00 a month; today the stable model is billed per call",
         "modelops approve r1 -n team",
         "until 2025-12-11 09:00 UTC",
@@ -254,3 +254,15 @@ def test_the_offer_names_what_the_endpoint_of_the_stable_model_costs() -> None:
     state = replace(state, record=state.record.with_(stable=stable, endpoints=(entry,)), file=a_file(text))
     driver = RolloutDriver(state).run_until(is_waiting)
     assert "costs $730.00 a month; today the stable model's endpoint costs $365.00" in driver.message
+
+
+@pytest.mark.parametrize(("monthly", "asked"), [("729", True), ("730", False)])
+def test_a_standing_cost_above_the_months_budget_needs_a_person(monthly: str, asked: bool) -> None:
+    agent = objects.agent_model(budget={"monthlyUSD": monthly, "approvalAboveUSD": "500"})
+    driver = RolloutDriver(rollout_state(agent=agent))
+    driver.run_until(is_waiting if asked else is_locked)
+    if asked:
+        words = "after a promotion it costs $730.00 a month, which is above spec.budget.monthlyUSD $729"
+        assert words in driver.message
+        approve(driver)
+        driver.run_until(is_locked)

@@ -11,8 +11,8 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import EvaluationProgram, RetryProgram, RolloutFact, RolloutPlan
-from modelops.domain.rollout.endpoint_cost import reservation_key
-from modelops.domain.rollout.offer import Proposal
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_key
+from modelops.domain.rollout.offer import Proposal, stable_endpoint
 from modelops.domain.rollout.planned_cost import RolloutCost, estimate_of, planned_cost, planned_evaluation
 from modelops.domain.rollout.review import is_in_review, verdict_words
 from modelops.domain.rollout.state import State
@@ -87,8 +87,13 @@ def proposal_of(state: State, candidate: Target, cost: RolloutCost) -> Proposal 
     budget, unpriced, reasons = agent.spec.budget, cost.calls.unpriced, []
     if cost.planned > micro(budget.approval_above_usd):
         reasons.append(
-            f"that is above spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel "
+            f"the cost is above spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel "
             f"{agent.metadata.name}"
+        )
+    if costs_more_than_a_month_allows(state, cost):
+        reasons.append(
+            f"after a promotion it costs {display_usd(cost.standing)} a month, which is above spec.budget.monthlyUSD "
+            f"${budget.monthly_usd} of AgentModel {agent.metadata.name}"
         )
     if is_in_review(state):
         return Proposal(
@@ -104,6 +109,16 @@ def proposal_of(state: State, candidate: Target, cost: RolloutCost) -> Proposal 
     if not why:
         return None
     return Proposal(candidate=candidate, cost=cost, stage=ApprovalStage.COST, why=why)
+
+
+def costs_more_than_a_month_allows(state: State, cost: RolloutCost) -> bool:
+    """Whether serving the candidate costs more than the month's budget, and more than serving the stable model does.
+
+    Later trainings and rollouts would then find no budget, unless a person raises it.
+    """
+    stable, monthly = stable_endpoint(state), state.require_agent_model().spec.budget.monthly_usd
+    today = stable.usd_micro_per_hour * HOURS_PER_MONTH if stable is not None else 0
+    return cost.standing > max(today, micro(monthly))
 
 
 def abort_if_over_budget(state: State, cost: RolloutCost) -> RolloutPlan | None:
