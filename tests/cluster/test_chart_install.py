@@ -44,9 +44,11 @@ class Site:
     def __init__(self, cluster: LocalCluster, folder: Path) -> None:
         self.cluster, self.folder = cluster, folder
 
-    def kubectl(self, *arguments: str | Path, input: str | None = None, check: bool = True) -> Answer:
+    def kubectl(
+        self, *arguments: str | Path, input: str | None = None, check: bool = True, wait: float = patient(60)
+    ) -> Answer:
         command = [self.cluster.kubectl, "--kubeconfig", self.cluster.kubeconfig, *arguments]
-        return self._run(command, input=input, check=check)
+        return self._run(command, input=input, check=check, wait=wait)
 
     def helm(
         self,
@@ -68,7 +70,7 @@ class Site:
     def apply_agent_model(self) -> None:
         """A user's AgentModel in the namespace `shop`, once the API server has the chart's CRDs."""
         labelled = ("crd", "-l", "app.kubernetes.io/part-of=modelops")
-        self.kubectl("wait", "--for=condition=Established", *labelled, "--timeout=60s")
+        self.kubectl("wait", "--for=condition=Established", *labelled, f"--timeout={patient(30):.0f}s")
         self.kubectl("apply", "-n", "shop", "-f", SAMPLES / "agentmodel-docs.yaml")
 
     def kubeconfig_as(self, account: str) -> Path:
@@ -102,8 +104,10 @@ class Site:
         shown = self.kubectl("create", "-f", "-", "-o", 'jsonpath={.status.allowed}{"\\n"}', input=manifest)
         return [line == "true" for line in shown.stdout.splitlines()]
 
-    def _run(self, command: list[str | Path], *, input: str | None = None, check: bool) -> Answer:
-        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=patient(60))
+    def _run(
+        self, command: list[str | Path], *, input: str | None = None, check: bool, wait: float = patient(60)
+    ) -> Answer:
+        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=wait)
         assert done.returncode == 0 or not check, f"{command[1:4]}: {done.stderr or done.stdout}"
         return done
 
@@ -133,9 +137,9 @@ def site(own_cluster: LocalCluster, tmp_path: Path) -> Iterator[Site]:
     site.helm(HELM_4, "uninstall", "--ignore-not-found", check=False)
     without = ("--type=merge", "-p", '{"metadata":{"finalizers":[]}}')
     site.kubectl("patch", f"agentmodels.{GROUP}", "docs", "-n", "shop", *without, check=False)
-    site.kubectl(
-        "delete", "crd", "-l", "app.kubernetes.io/part-of=modelops", "--ignore-not-found", "--timeout=60s"
-    )
+    # The API server tries again after twice the pause each time, so this may take more than a minute.
+    labelled = ("crd", "-l", "app.kubernetes.io/part-of=modelops")
+    site.kubectl("delete", *labelled, "--ignore-not-found", f"--timeout={patient(60):.0f}s", wait=patient(65))
     site.kubectl("delete", "lease,configmap,serviceaccount", "--all", "-n", NAMESPACE)
 
 

@@ -152,6 +152,13 @@ def test_a_record_is_made_from_the_cluster_and_the_hub(agent: Agent) -> None:
     agent.delete("configmap", record_name("docs"))
     rebuild = ("registry", "rebuild", "-n", agent.namespace)
     assert "record would be made" in agent.succeed(*rebuild, "--dry-run")
+    (found,) = json.loads(agent.succeed(*rebuild, "--dry-run", "-o", "json"))
+    assert (found["agent_model"], found["outcome"], found["record_created"]) == (
+        "docs",
+        "would be added",
+        True,
+    )
+    assert "names elsewhere/docs" in found["left_out"][0]
     done = agent.modelops(*rebuild)
     assert "names elsewhere/docs" in done.stderr
     record = agent.record()

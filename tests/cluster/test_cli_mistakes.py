@@ -74,6 +74,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path: Path, text: str, sa
     for command in (["spend"], ["watch"], ["prune", "docs"], ["registry", "export"]):
         done = run(*command, kubeconfig=file)
         assert (done.returncode, says in done.stderr) == (2, True), done
+        assert ("kubectl get --raw /readyz" in done.stderr) == ("does not answer" in done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,7 @@ def test_the_messages_of_the_api_server_are_those_for_people(cluster: LocalClust
         ["train", "docs", "--dataset", "ls://x", "--max-usd", "5", "--dry-run=server"],
         ["evaluate", "docs", f"org/model@{'c' * 40}", "--dry-run=server"],
         ["deploy", "docs", f"org/model@{'c' * 40}", "--dry-run=server"],
+        ["init", "feature_dev", "--yes"],
     ],
     ids=lambda value: " ".join(value[:2]),
 )

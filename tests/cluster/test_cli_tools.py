@@ -36,7 +36,7 @@ class Terminal:
         found = self.get("configmap", record_name("docs"))
         versions = (_version("v1.1.0-rc.1", accuracy=0.75), _version("v1.1.0-rc.2", accuracy=0.87))
         data = Record.from_data(found["data"]).with_(history=versions).to_data()
-        self._patch("configmap", record_name("docs"), {"data": data})
+        self.change("configmap", record_name("docs"), {"data": data})
 
     def modelops(self, *arguments: str, types: str = "", user: str | None = None, expect: int = 0) -> Answer:
         kubeconfig = self._cluster.kubeconfig_for(user) if user else self._cluster.kubeconfig
@@ -57,13 +57,13 @@ class Terminal:
         return json.loads(shown.stdout)
 
     def status(self, plural: str, name: str, status: dict[str, Any]) -> None:
-        self._patch(f"{plural}.{GROUP}", name, {"status": status}, "--subresource=status")
+        self.change(f"{plural}.{GROUP}", name, {"status": status}, "--subresource=status")
 
     def names(self, plural: str) -> list[str]:
         shown = self._kubectl("get", f"{plural}.{GROUP}", "-o", "name", namespace=self.namespace, check=True)
         return [line.partition("/")[2] for line in shown.stdout.split()]
 
-    def _patch(self, kind: str, name: str, change: dict[str, Any], *more: str) -> None:
+    def change(self, kind: str, name: str, change: dict[str, Any], *more: str) -> None:
         patch = ("--type=merge", "-p", json.dumps(change))
         self._kubectl("patch", kind, name, *patch, *more, namespace=self.namespace, check=True)
 
@@ -131,11 +131,16 @@ def test_models_shows_what_serves_and_the_history_in_pages(terminal: Terminal) -
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("models", "dcos"), "has no agent 'dcos': did you mean docs?"),
+        (("models", "dcos"), "has no agent 'dcos': did you mean docs? An agent of"),
         (("evaluate", "docs", "v9.9.9", "--yes"), "has no model 'v9.9.9'"),
         (("deploy", "docs", "--strategy", "canary", "--yes"), "use immediate, or canary_<n>pct"),
         (("deploy", "docs", "--target", "azure", "--yes"), "'azure' is no target"),
         (("deploy", "docs", "--max-usd", "a lot", "--yes"), "is no amount of US dollars"),
+        (("evaluate", "docs", "--scorer", "exakt", "--yes"), 'supported values: "exact", "json", "regex"'),
+        (
+            ("evaluate", "docs", "--scorer", "custom", "--yes"),
+            "scorer.name is the name of a team's own scorer",
+        ),
         (("train", "docs", "--set", "epochs=2", "--estimate"), "training_config.epochs"),
         (("train", "docs", "--set", "epochs", "--estimate"), "write NAME=VALUE"),
         (("explain", "nothing"), "has no Rollout, TrainingRun or AgentModel named nothing"),
@@ -229,12 +234,77 @@ def test_an_evaluation_is_confirmed_created_once_and_then_shown(terminal: Termin
     assert "modelops deploy docs" in explained
 
 
+@pytest.mark.parametrize(
+    ("arguments", "scorer"),
+    [
+        ((), None),
+        (("--threshold", "0.5"), {"type": "tokenF1", "threshold": "0.5"}),
+        (("--scorer", "json"), {"type": "json", "threshold": "1"}),
+        (
+            ("--scorer", "custom:mine", "--threshold", "0.5"),
+            {"type": "custom", "name": "mine", "threshold": "0.5"},
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_scorer_that_is_not_named_stays_the_agents(
+    terminal: Terminal, arguments: tuple[str, ...], scorer: dict[str, str] | None
+) -> None:
+    terminal.modelops("evaluate", "docs", *arguments, "--yes")
+    (name,) = terminal.names("rollouts")
+    assert terminal.get(f"rollouts.{GROUP}", name)["spec"]["evaluation"].get("scorer") == scorer
+
+
+def test_a_threshold_without_any_scorer_is_refused(terminal: Terminal) -> None:
+    terminal.change(f"agentmodels.{GROUP}", "docs", {"spec": {"langsmith": {"scorer": None}}})
+    done = terminal.modelops("evaluate", "docs", "--threshold", "0.5", "--yes", expect=1)
+    assert "threshold 0.5 is of no use without a scorer" in done.stderr
+    terminal.modelops("evaluate", "docs", "--yes")  # The operator reads the examples, and suggests one.
+    assert len(terminal.names("rollouts")) == 1
+
+
+def test_a_plan_says_the_chances_and_creates_nothing(terminal: Terminal) -> None:
+    good = json.loads(terminal.modelops("evaluate", "plan", "docs", "--examples", "150", "-o", "json").stdout)
+    assert (good["examples"], good["margin_points"], good["pass_if_equal"]) == (150, 10, 0.844)
+    poor = terminal.modelops("evaluate", "plan", "docs", "--examples", "30", expect=1)
+    assert "in 35 % if it is 2 points better" in poor.stdout
+    assert "about 130 examples" in poor.stdout
+    wide = ("--margin", "25", "--expected-gain", "0", "--disagreement", "10")
+    terminal.modelops("evaluate", "plan", "docs", "--examples", "30", *wide)
+    for wrong, says in (
+        ((), "never evaluated"),
+        (("--examples", "9", "--margin", "5%"), "percentage points"),
+    ):
+        assert says in terminal.modelops("evaluate", "plan", "docs", *wrong, expect=1).stderr
+    assert terminal.names("rollouts") == []
+
+
+def test_a_person_who_accepts_low_power_says_so_each_time(terminal: Terminal) -> None:
+    terminal.modelops("evaluate", "docs", "--yes", "--accept-low-power", "--expected-gain", "7")
+    (name,) = terminal.names("rollouts")
+    first = terminal.get(f"rollouts.{GROUP}", name)["spec"]["evaluation"]
+    assert (first["acceptLowPower"], first["expectedGainPoints"]) == (True, "7")
+
+    ended_with = {"examples": 3, "verdict": "fail"}
+    terminal.status(
+        "rollouts", name, {**ended("Rejected", succeeded=False, message="no"), "evaluation": ended_with}
+    )
+    terminal.modelops("evaluate", "docs", "--yes")
+    (other,) = [one for one in terminal.names("rollouts") if one != name]
+    second = terminal.get(f"rollouts.{GROUP}", other)["spec"]["evaluation"]
+    assert "acceptLowPower" not in second
+    assert second["expectedGainPoints"] == "7"
+
+
 def test_a_deployment_is_created_with_the_settings_of_the_agents_last_rollout(terminal: Terminal) -> None:
     terminal.preconditions.establish("rollout")
     terminal.status(
         "rollouts",
         ROLLOUT,
-        {**ended("Rejected", succeeded=False, message="no"), "evaluation": {"examples": 3}},
+        {
+            **ended("Rejected", succeeded=False, message="no"),
+            "evaluation": {"examples": 3, "verdict": "fail"},
+        },
     )
     asked = terminal.modelops("deploy", "docs", "v1.1.0-rc.1", "--pause", "3600", types="y\n")
     assert "Deploy v1.1.0-rc.1 to docs, 20 % of the sessions first, for at most $100?" in asked.stderr
@@ -282,6 +352,16 @@ def test_a_run_is_followed_until_it_ends_and_stopped(terminal: Terminal) -> None
     assert terminal.modelops("watch", RUN, expect=1).stdout.endswith(
         ": Cancelled: cancelled by spec.cancel\n"
     )
+    (line,) = terminal.modelops("watch", RUN, "-o", "json", expect=1).stdout.splitlines()
+    found = json.loads(line)
+    assert (found["kind"], found["status"]["phase"], found["spec"]["cancel"]) == (
+        "TrainingRun",
+        "Cancelled",
+        True,
+    )
+    once = YAML(typ="safe").load(terminal.modelops("watch", RUN, "--once", "-o", "yaml").stdout)
+    assert [one["metadata"]["name"] for one in once] == [RUN]
+    assert terminal.modelops("watch", RUN, "--once", "-o", "name").stdout == f"trainingrun.{GROUP}/{RUN}\n"
 
 
 def test_a_watch_ends_where_its_object_is_deleted(terminal: Terminal, kubectl: Kubectl) -> None:
@@ -336,7 +416,7 @@ def test_a_developer_who_may_not_read_config_maps_sees_what_the_status_shows(
 def test_without_rights_or_a_cluster_the_message_says_which_and_who(terminal: Terminal) -> None:
     said = terminal.modelops("spend", user="bob", expect=1).stderr
     assert 'User "bob" cannot list' in said
-    assert "--clusterrole=view" in said
+    assert "--clusterrole=view --user=bob`" in said
     said = terminal.modelops("spend", "--context", "elsewhere", expect=2).stderr
     assert "elsewhere" in said
     assert "--as-group needs --as" in terminal.modelops("spend", "--as-group", "team", expect=2).stderr
@@ -462,6 +542,8 @@ def test_init_writes_a_manifest_that_the_api_server_takes(
         "apiKeyEnv": "OPENROUTER_API_KEY",
     }
     assert terminal.names("agentmodels") == ["docs"], "init stores nothing"
+    assert json.loads(terminal.modelops("init", "feature_dev", "-o", "json").stdout) == manifest
+    assert terminal.modelops("init", "feature_dev", "-o", "name").stdout.startswith(f"agentmodel.{GROUP}/")
     kubectl("apply", "-f", str(file), namespace=place, check=True)
     assert "feature_dev" in terminal.modelops("spend").stdout
 

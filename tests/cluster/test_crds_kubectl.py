@@ -28,7 +28,7 @@ EXPLAINED = [
         "spec.strategy.canary.steps.pause.durationSeconds",
         "Healthy seconds",
     ),
-    ("rollouts", "an enumeration", "spec.evaluation.scorer.type", "harmonic mean of shared words"),
+    ("rollouts", "an enumeration", "spec.evaluation.scorer.type", "that of common words (harmonic mean"),
     ("rollouts", "what an interval is of", "status.evaluation.intervalPoints", "Confidence interval"),
 ]
 

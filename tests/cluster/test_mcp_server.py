@@ -241,6 +241,13 @@ async def test_history_spending_and_explanations_are_read(world: World) -> None:
         assert ([one["version"] for one in page["models"]], page["next_page"]) == (["v1.1.0-rc.1"], None)
         (spent,) = result_of(await client.call_tool("agent_spending", {}))["agents"]
         assert (spent["agent_name"], spent["budget_usd"]) == ("docs", 100.0)
+        asked = {"agent_name": "docs", "examples": 30, "expected_gain_points": 2}
+        planned = result_of(await client.call_tool("plan_evaluation", asked))
+        assert (planned["margin_points"], planned["pass_if_expected_gain"], planned["is_poor"]) == (
+            10,
+            0.346,
+            True,
+        )
         explained = result_of(await client.call_tool("explain", {"name": RUN}))
         assert (explained["kind"], explained["finished"]) == ("TrainingRun", True)
         agent = result_of(await client.call_tool("explain", {"name": "docs"}))

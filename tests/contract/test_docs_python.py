@@ -54,3 +54,15 @@ def _chat(url: str, *, model: str) -> object:
 
     client = OpenAI(base_url=url, api_key=os.environ["OPENROUTER_API_KEY"])
     return client.chat.completions.create(model=model, messages=MESSAGES)  # type: ignore[arg-type]
+
+
+def test_the_scorer_of_the_page_scores_an_answer() -> None:
+    given: dict[str, object] = {}
+    (block,) = (one for one in blocks(ROOT / "docs" / "guides" / "scorers.md") if one.test == "python")
+    exec(compile(block.text, "scorers.md", "exec"), given)
+    scorer = given["same_imports"]
+    assert callable(scorer)
+    found = scorer(
+        inputs={}, outputs={"answer": "import os\nx = 1"}, reference_outputs={"code": "y = 2\nimport os"}
+    )
+    assert found == {"key": "same_imports", "score": 1.0, "comment": "the same"}

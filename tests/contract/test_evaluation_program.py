@@ -27,6 +27,7 @@ from tests.loopback_server import serving
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.programjobs import JobPrograms, ProgramPodSettings
 from modelops.api.v1alpha1.agentmodel import PromptContract
+from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.datasets.near import NearIndex, Shingles
 from modelops.datasets.normalised_inputs import inputs_digest
 from modelops.datasets.normalised_prompts import normalise_example
@@ -473,6 +474,54 @@ def test_examples_that_were_trained_on_are_left_out(
     ]
 
 
+def test_the_report_is_beside_the_training_data(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    """A program that starts again commits it once."""
+    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", [held_out[0].langsmith()["inputs"]])
+    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    repo, folder = learnt["repo"], f"evaluations/{program_input['rollout']}"
+    assert result["report_url"] == f"{sandbox.hub}/datasets/{repo}/blob/main/{folder}/report.md"
+    files = hf.list_repo_files(repo, repo_type="dataset")
+    assert {f"{folder}/{name}" for name in ("report.md", "report.html", "interval.svg")} <= set(files)
+    page = Path(hf.hf_hub_download(repo, f"{folder}/report.md", repo_type="dataset")).read_text(
+        encoding="utf-8"
+    )
+    assert result["explain"].split(":")[0] in page
+    assert "**Passed: the candidate may be deployed.**" in page
+
+    (tmp_path / "p" / "result.json").unlink()
+    commits = len(hf.list_repo_commits(repo, repo_type="dataset"))
+    assert run_program(sandbox, MODULE, tmp_path / "p", program_input)["report_url"] == result["report_url"]
+    assert len(hf.list_repo_commits(repo, repo_type="dataset")) == commits
+
+
+def test_a_public_repository_gets_no_report_and_the_verdict_stands(
+    sandbox: SandboxInfo,
+    hf: HfApi,
+    program_input: ProgramInput,
+    held_out: list[StdlibExample],
+    unique: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    repo = f"{USER}/{unique('data')}"
+    hf.create_repo(repo, repo_type="dataset", private=False)
+    learnt = upload_learnt(hf, repo, [held_out[0].langsmith()["inputs"]])
+    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
+    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
+    assert result["verdict"] == "pass"
+    assert "report_url" not in result
+    assert result["findings"][-1] == (
+        f"the report was not published: dataset repository {learnt['repo']} is public, and the report has examples in it"
+    )
+
+
 def test_a_dataset_of_the_form_before_is_compared_by_its_inputs_and_the_findings_say_so(
     sandbox: SandboxInfo,
     hf: HfApi,
@@ -645,8 +694,25 @@ def test_check_selects_the_examples_and_calls_no_model(
     assert (result["ok"], result["examples"]) == (True, 10), result
     assert (result["unpriced"], result["unanswered"]) == ([], [])
     assert 0 < float(result["calls_usd"]) < 0.1
+    plan = EvaluationPlan.model_validate(result["plan"])
+    assert (plan.examples, plan.margin_points, plan.disagreement_points) == (10, "5", "20")
+    assert (
+        0
+        < float(plan.pass_if_half_margin_worse)
+        < float(plan.pass_if_equal)
+        < float(plan.pass_if_expected_gain)
+    )
     assert chats(sandbox) == 0
     assert sandbox.requests(service="openrouter", path_regex="chat") == []
+
+
+def test_without_a_margin_it_follows_from_the_number_of_examples(
+    sandbox: SandboxInfo, unserved: ProgramInput, tmp_path: Path
+) -> None:
+    unserved["margin_points"] = None
+    key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
+    result = run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)
+    assert result["plan"]["marginPoints"] == "10", result
 
 
 @pytest.mark.parametrize(

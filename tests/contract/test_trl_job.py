@@ -204,6 +204,7 @@ def test_model_is_published_with_its_lineage(
     card = (folder / "README.md").read_text()
     facts = [run["base_model"], run["base_revision"], *run["dataset"].values(), run["run"], *files.values()]
     assert [fact for fact in facts if fact not in card] == []
+    assert f"](/datasets/{run['dataset']['repo']}/tree/main/evaluations)" in card
     sizes = [repositories.hf.model_info(repo).safetensors for repo in (trained.repo, run["base_model"])]
     assert sizes[0] == sizes[1] is not None
     config = json.loads((folder / "config.json").read_text())

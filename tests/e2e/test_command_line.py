@@ -12,6 +12,7 @@ from tests.e2e.commands import run_modelops
 from tests.e2e.environment import Environment
 from tests.unit.docs.pages import ROOT, blocks
 
+from modelops.cli.commands import with_command_joined
 from modelops.sandbox.hub.seeds import BASE_MODEL
 
 PAGE = ROOT / "docs" / "guides" / "command-line.md"
@@ -40,8 +41,9 @@ async def test_an_agent_gets_a_better_model_by_the_commands_of_the_guide(env: En
     async def follow_guide_to(last: str) -> None:
         for program, *arguments in commands:
             assert program == "modelops"
-            said[arguments[0]] = await modelops(*arguments)
-            if arguments[0] == last:
+            command = with_command_joined(arguments)[0]
+            said[command] = await modelops(*arguments)
+            if command == last:
                 return
         raise AssertionError(f"the guide does not use modelops {last}")
 
@@ -68,6 +70,7 @@ async def test_an_agent_gets_a_better_model_by_the_commands_of_the_guide(env: En
     assert "Succeeded" in (await modelops("watch", job_id)).splitlines()[-1]
 
     await follow_guide_to("evaluate")
+    assert "in 94 % if it is 2 points better" in said["evaluate plan"]
     compared = " ".join(said["evaluate"].split())
     for part in ("baseline", "candidate", "examples 12", "recommends deploy", "experiment http"):
         assert part in compared, said["evaluate"]

@@ -124,10 +124,12 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
     for words in (
         f"Of 12 held-out examples, v1.1.0-rc.1 succeeds on {success_percent(verdict['candidate'])} % and v1.0.0 "
         f"succeeds on {success_percent(verdict['baseline'])} %: a difference of ",
-        f"Difference Points: {verdict['differencePoints']} Examples: 12 ",
+        f"Difference Points: {verdict['differencePoints']} Disagreement Points: {verdict['disagreementPoints']} "
+        "Examples: 12 ",
         "Candidates Compared: 1 Dataset Version: ",
         f"Interval Points: {' '.join(verdict['intervalPoints'])} Margin Points: {SHORT_EVALUATION['marginPoints']} ",
-        "Recommendation: deploy Recorded: true Scorer: tokenF1 Threshold: 0 Verdict: pass ",
+        f"Recommendation: deploy Recorded: true Report URL: {verdict['reportUrl']} Scorer: tokenF1 Threshold: 0 "
+        "Verdict: pass ",
         "Weight: 100 Events: ",
         *events,
     ):

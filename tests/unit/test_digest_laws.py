@@ -58,3 +58,13 @@ def test_a_digest_is_sha256_of_the_canonical_form() -> None:
     # printf '{"content":{"a":1},"form":"f"}' | sha256sum
     expected = "sha256:77e50b6ab5529e9174dd73ff3c0c74b9752b2dc48e0df736a9b30a3af3ef1957"
     assert digest_of("f", {"a": 1}) == expected
+
+
+def test_a_manifest_without_a_former_default_is_the_object_that_has_it_stored() -> None:
+    """The API server stored marginPoints 5 and the scorer exact in objects whose manifests say nothing of them."""
+    exact = {"type": "exact", "threshold": "1"}
+    stored = identity(
+        {"evaluation": {"marginPoints": "5", "concurrency": 8, "scorer": exact}}, kind="Rollout"
+    )
+    assert identity({"evaluation": {"concurrency": 8}}, kind="Rollout") == stored
+    assert identity({"evaluation": {"marginPoints": "10", "concurrency": 8}}, kind="Rollout") != stored

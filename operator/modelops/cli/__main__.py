@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from modelops.cli.commands import COMMANDS, complete_first_word, first_word, help_text, program
+from modelops.cli.commands import (
+    COMMANDS,
+    complete_first_word,
+    first_word,
+    help_text,
+    program,
+    with_command_joined,
+)
 
 TYPE_CHECKING = False  # Type checkers read it as typing's, which would take time to import.
 if TYPE_CHECKING:
@@ -46,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    argv = with_command_joined(argv)
     command = argv[0] if argv else "--help"
     if command in ("-h", "--help", "help"):
         print(help_text(), file=sys.stdout if argv else sys.stderr)

@@ -11,6 +11,8 @@ import sys
 class Command:
     """A command's module, which has `register(subparsers)`, and its line in `modelops --help`.
 
+    A name may have two words.
+
     `register` adds the parser of that name and sets its default `run`: a callable of the parsed arguments
     that returns the exit code. `arguments` are passed to it as well: one module may have several commands.
     """
@@ -27,6 +29,7 @@ GROUPS = {
         "dataset": Command("dataset", "check, list or collect datasets"),
         "train": Command("train", "train a better model for an agent"),
         "evaluate": Command("evaluate", "compare a model with the one that serves the agent"),
+        "evaluate plan": Command("evaluate_plan", "say what an evaluation is likely to show"),
         "deploy": Command("deploy", "move an agent's traffic to a model"),
         "rollback": Command("rollback", "route an agent back to its stable model"),
     },
@@ -61,6 +64,12 @@ GROUPS = {
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
+def with_command_joined(words: list[str]) -> list[str]:
+    """The words of a call, with the name of a command that has two words as the first one."""
+    joined = " ".join(words[:2])
+    return [joined, *words[2:]] if len(words) > 1 and joined in COMMANDS else words
+
+
 def program() -> str:
     """The name by which it was called: `kubectl modelops` where kubectl has started it."""
     called = os.path.basename(sys.argv[0])  # noqa: PTH119 - pathlib takes as long as everything else here
@@ -93,7 +102,7 @@ def first_word() -> str | None:
 
 def complete_first_word(word: str) -> None:
     """Answer the shell as argcomplete does, in its variables' form."""
-    found = [name for name in COMMANDS if name.startswith(word)]
+    found = [name for name in COMMANDS if name.startswith(word) and " " not in name]
     if len(found) == 1 and os.environ.get("_ARGCOMPLETE_SUPPRESS_SPACE") != "1":
         found = [f"{found[0]} "]
     described = ":" if os.environ.get("_ARGCOMPLETE_SHELL") == "zsh" else os.environ.get("_ARGCOMPLETE_DFS")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelops.cli import output, session
 from modelops.cli.argument_types import count
 from modelops.cli.langsmith_endpoint import DEFAULT_ENDPOINT
+from modelops.grammar import counted
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -205,7 +206,7 @@ def _collect(client: Client, arguments: argparse.Namespace, project: str) -> int
         return 0
     sys.stdout.flush()
     if not output.confirm(
-        f"Create dataset ls://{name} with {len(found.failures)} examples?", yes=arguments.yes
+        f"Create dataset ls://{name} with {counted(len(found.failures), 'example')}?", yes=arguments.yes
     ):
         print("not created", file=sys.stderr)
         return 1

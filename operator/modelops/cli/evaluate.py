@@ -81,6 +81,7 @@ def _print(found: Comparison, arguments: argparse.Namespace) -> None:
             },
             "recommends": found.recommendation,
             "experiment": found.langsmith_experiment_url,
+            "report": found.report_url,
             "says": found.message,
         }
     )

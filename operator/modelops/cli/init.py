@@ -38,7 +38,8 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--output-key", help="key of an example's outputs that is the answer (default: code)")
     parser.add_argument("--yes", action="store_true", help="do not ask: guess what no flag says")
-    parser.add_argument("-f", "--file", type=Path, help="write it to this new file (default: stdout)")
+    parser.add_argument("-f", "--file", type=Path, help="write it as YAML to this new file (default: stdout)")
+    output.add_arguments(parser, default="yaml")
     session.add_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _init(client: AsyncClient, arguments: argparse.Namespace) -> int:
     from ruamel.yaml import YAML
 
+    from modelops.api.v1alpha1.names import GROUP
     from modelops.tools.drafting import DraftRequest, draft_agent
     from modelops.tools.errors import ToolRefused
 
@@ -68,14 +70,16 @@ async def _init(client: AsyncClient, arguments: argparse.Namespace) -> int:
     draft = await draft_agent(client, request)
     if sys.stdin.isatty() and not arguments.yes:
         draft = await draft_agent(client, _asked(request))
-    if arguments.file is None:
-        output.print_document(draft.manifest, "yaml")
-    else:
+    if arguments.file is not None:
         try:
             with arguments.file.open("x", encoding="utf-8") as stream:
                 YAML().dump(draft.manifest, stream)
         except OSError as error:
             raise ToolRefused(f"{arguments.file} is not written: {error.strerror}") from error
+    if arguments.output == "name":
+        print(f"agentmodel.{GROUP}/{draft.manifest['metadata']['name']}")
+    elif arguments.file is None:
+        output.print_document(draft.manifest, arguments.output)
     sys.stdout.flush()
     for guess in draft.guesses:
         print(output.wrapped(f"guessed: {guess}", indent=9, stream=sys.stderr), file=sys.stderr)

@@ -82,7 +82,7 @@ def _rollout_lines(rollout: Rollout) -> list[tuple[str, str]]:
         lines.append(
             ("candidate", f"[bold]{escape(status.candidate.version)}[/]  {escape(status.candidate.model)}")
         )
-    evaluation = status.evaluation
+    evaluation = status.evaluated
     if evaluation is not None and evaluation.baseline and evaluation.candidate:
         stable, tried = number(evaluation.baseline.success), number(evaluation.candidate.success)
         interval = " to ".join(map(_signed, evaluation.interval_points))

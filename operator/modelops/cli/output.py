@@ -16,10 +16,11 @@ _GAP, _NARROW = 3, 20
 FORMATS = ("table", "json", "yaml", "name")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `-o`."""
+def add_arguments(parser: argparse.ArgumentParser, *, default: str = "table") -> None:
+    """Add `-o`. With another default than a table there is no table."""
+    choices = FORMATS if default == "table" else tuple(name for name in FORMATS if name != "table")
     parser.add_argument(
-        "-o", "--output", choices=FORMATS, default="table", help="form of the output (default: %(default)s)"
+        "-o", "--output", choices=choices, default=default, help="form of the output (default: %(default)s)"
     )
 
 
@@ -53,6 +54,17 @@ def print_document(document: Any, output: str) -> None:
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.dump(document, sys.stdout)
+
+
+def print_next(result: BaseModel, output: str, *, name: tuple[str, str]) -> None:
+    """Print one of several results as they come: a line of JSON, a document of YAML, or the name."""
+    if output == "json":
+        print(json.dumps(_plain(result)), flush=True)
+        return
+    if output == "yaml":
+        print("---")
+    show(result, output, names=[name], table=lambda: None)
+    sys.stdout.flush()
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
@@ -181,8 +193,9 @@ def ask(question: str) -> str:
 
 def _plain(result: BaseModel | Sequence[BaseModel]) -> Any:
     if isinstance(result, Sequence):
-        return [one.model_dump(mode="json") for one in result]
-    return result.model_dump(mode="json")
+        return [_plain(one) for one in result]
+    is_object = hasattr(result, "metadata")  # One of Kubernetes, which leaves out what is not set.
+    return result.model_dump(mode="json", by_alias=True, exclude_none=is_object)
 
 
 def _cell(value: object) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import UTC, datetime
+from typing import Literal
 
+from modelops.cli import output
 from modelops.cli.agent_snapshot import AgentSnapshot
 from modelops.cli.cluster_agents import MAX_CONFLICTS, ClusterAgents
 from modelops.cli.errors import CommandError, RecordChangedError
@@ -15,6 +17,8 @@ from modelops.domain.agentmodel.bootstrap import first_record
 from modelops.domain.agentmodel.published import Merged, with_published
 from modelops.domain.hub_repositories import RepositoryCatalog
 from modelops.domain.record import Record
+from modelops.grammar import counted
+from modelops.tools.results import Result
 
 
 async def rebuild_records(client: AsyncClient, arguments: argparse.Namespace) -> int:
@@ -24,14 +28,32 @@ async def rebuild_records(client: AsyncClient, arguments: argparse.Namespace) ->
     snapshots = await agents.list_named(await client.namespace(), names)
     org = resolve_organisation(arguments, (one.record for one in snapshots if one.record is not None))
     catalog = await query_hub(lambda hub: hub.read(org))
+    rebuilt = []
     for snapshot in snapshots:
-        await merge_and_write(agents, snapshot, catalog, dry_run=arguments.dry_run)
+        one = await merge_and_write(agents, snapshot, catalog, dry_run=arguments.dry_run)
+        rebuilt.append(one)
+        if arguments.output == "table":
+            print_result(one)
+    if arguments.output != "table":
+        names = [("AgentModel", one.agent_model) for one in rebuilt]
+        output.show(rebuilt, arguments.output, names=names, table=lambda: None)
     return 0
+
+
+class Rebuilt(Result):
+    """What was done with one record: `added`, `would be added` (a dry run), or `complete`."""
+
+    agent_model: str
+    namespace: str
+    outcome: Literal["added", "would be added", "complete"]
+    record_created: bool
+    added: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 async def merge_and_write(
     agents: ClusterAgents, snapshot: AgentSnapshot, catalog: RepositoryCatalog, *, dry_run: bool
-) -> None:
+) -> Rebuilt:
     """Add what the Hub knows to the record. If another writer changes the record meanwhile, it is merged again.
 
     Raises:
@@ -40,16 +62,16 @@ async def merge_and_write(
     for _ in range(MAX_CONFLICTS):
         start = current_or_first_record(snapshot)
         merged = with_published(start, catalog, agent_model=snapshot.full_name)
-        if dry_run or merged.record == snapshot.record:
-            print_result(snapshot, merged, done="would be added" if merged.record != snapshot.record else "")
-            return
+        if merged.record == snapshot.record:
+            return _rebuilt(snapshot, merged, outcome="complete")
+        if dry_run:
+            return _rebuilt(snapshot, merged, outcome="would be added")
         try:
             await agents.write_record(snapshot, merged.record)
         except RecordChangedError:
             (snapshot,) = await agents.list_named(snapshot.namespace, [snapshot.name])
             continue
-        print_result(snapshot, merged, done="added")
-        return
+        return _rebuilt(snapshot, merged, outcome="added")
     raise CommandError(
         f"the record of {snapshot.name} changed {MAX_CONFLICTS} times while it was rebuilt: run the command again"
     )
@@ -82,20 +104,29 @@ def current_or_first_record(snapshot: AgentSnapshot) -> Record:
     return first_record(snapshot.state(datetime.now(UTC)))
 
 
-def print_result(snapshot: AgentSnapshot, merged: Merged, *, done: str) -> None:
-    """Print each addition on stdout and each repository that was left out on stderr.
+def _rebuilt(
+    snapshot: AgentSnapshot, merged: Merged, *, outcome: Literal["added", "would be added", "complete"]
+) -> Rebuilt:
+    return Rebuilt(
+        agent_model=snapshot.name,
+        namespace=snapshot.namespace,
+        outcome=outcome,
+        record_created=outcome != "complete" and snapshot.record is None,
+        added=tuple(merged.added),
+        left_out=tuple(merged.left),
+    )
 
-    `done`: `added`, `would be added`, or empty if the record is complete.
-    """
-    agent = f"{snapshot.name} in {snapshot.namespace}"
-    created = snapshot.record is None
-    if not done:
+
+def print_result(rebuilt: Rebuilt) -> None:
+    """Print each addition on stdout and each repository that was left out on stderr."""
+    agent = f"{rebuilt.agent_model} in {rebuilt.namespace}"
+    if rebuilt.outcome == "complete":
         print(f"{agent}: the record already has everything that the Hub knows")
     else:
-        verb = "would be made" if done.startswith("would") else "made"
-        entries = f"{len(merged.added)} {'entry' if len(merged.added) == 1 else 'entries'}"
-        print(f"{agent}: {f'record {verb} from the cluster; ' if created else ''}{entries} {done}")
-    for words in merged.added:
+        verb = "would be made" if rebuilt.outcome == "would be added" else "made"
+        created = f"record {verb} from the cluster; " if rebuilt.record_created else ""
+        print(f"{agent}: {created}{counted(len(rebuilt.added), 'entry', plural='entries')} {rebuilt.outcome}")
+    for words in rebuilt.added:
         print(f"  + {words}")
-    for words in merged.left:
+    for words in rebuilt.left_out:
         print(f"  left out: {words}", file=sys.stderr)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelops.cli import hub_access, session
+from modelops.cli import hub_access, output, session
 
 if TYPE_CHECKING:
     from modelops.api.v1alpha1.rollout import Rollout
@@ -44,6 +44,7 @@ def register(subparsers: Any) -> None:
     session.add_arguments(rebuild)
     hub_access.add_arguments(rebuild)
     rebuild.add_argument("--dry-run", action="store_true", help="only print what would be added")
+    output.add_arguments(rebuild)
     rebuild.set_defaults(run=run_rebuild)
 
 

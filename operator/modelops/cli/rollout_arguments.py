@@ -30,10 +30,22 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
     parser.add_argument(
         "--dataset", help="held-out dataset, ls://<id or exact name> (default: the agent's evaluationDataset)"
     )
-    parser.add_argument("--scorer", help="how an answer is scored (default: as in the agent's last rollout)")
+    parser.add_argument(
+        "--scorer",
+        help="how an answer is scored: exact, json, regex, tokenF1, chrF, tests, or custom:NAME (default: as in the "
+        "agent's last rollout, or else as its AgentModel says)",
+    )
     parser.add_argument("--threshold", help="score from which an answer is a success, such as 0.35")
     parser.add_argument("--margin", help="percentage points by which it may be worse, such as 5")
     parser.add_argument("--max-examples", type=count, help="use at most so many examples")
+    parser.add_argument(
+        "--expected-gain", help="percentage points by which it is expected to be better (default: 2)"
+    )
+    parser.add_argument(
+        "--accept-low-power",
+        action="store_true",
+        help="evaluate although a pass is improbable even with the expected gain",
+    )
     parser.add_argument(
         "--max-usd",
         help="the most that it may cost (default: the agent's approvalAboveUSD; of a deployment its monthlyUSD)",
@@ -60,6 +72,8 @@ def evaluation_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "threshold": arguments.threshold,
         "margin_points": arguments.margin,
         "max_examples": arguments.max_examples,
+        "expected_gain_points": arguments.expected_gain,
+        "accept_low_power": arguments.accept_low_power,
         "max_usd": arguments.max_usd,
     }
 

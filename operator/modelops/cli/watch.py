@@ -8,7 +8,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from modelops.cli import session
+from modelops.cli import output, session
 
 if TYPE_CHECKING:
     from modelops.api.v1alpha1.rollout import Rollout
@@ -25,8 +25,9 @@ def register(subparsers: Any) -> None:
         "watch",
         help="follow a run or rollout, or all that run",
         description="Show a run or rollout as a tree that follows each change, until it has ended. Without a name, "
-        "show all of the namespace that have not ended, until you press Ctrl-C. Exit status 0: it did what was asked; "
-        "1: it did not, or there is none of that name; 2: no cluster.",
+        "show all of the namespace that have not ended, until you press Ctrl-C. With -o json each "
+        "change is a line with the whole object. Exit status 0: it did what was asked; 1: it did not, or there is none "
+        "of that name; 2: no cluster.",
     )
     session.add_named(
         parser,
@@ -36,6 +37,7 @@ def register(subparsers: Any) -> None:
         help="name of a Rollout or TrainingRun, or kind/name",
     )
     parser.add_argument("--once", action="store_true", help="show it once")
+    output.add_arguments(parser)
     session.add_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -72,10 +74,15 @@ async def _watch(client: AsyncClient, arguments: argparse.Namespace) -> int:
             for one in listed:
                 if not has_finished(one):
                     shown.add(one)
+        if arguments.output != "table":
+            found = shown.values()
+            names = [(one.kind, one.metadata.name) for one in found]
+            output.show(found, arguments.output, names=names, table=lambda: None)
+            return 0
         console.print(Group(*shown.trees()))
         return 0
-    if not console.is_terminal or console.is_dumb_terminal:
-        return await _lines(client, wanted)
+    if arguments.output != "table" or not console.is_terminal or console.is_dumb_terminal:
+        return await _lines(client, wanted, form=arguments.output)
     with Live(console=console, auto_refresh=False) as live:
         async with aclosing(_events(client, wanted)) as events:
             async for event in events:
@@ -90,8 +97,8 @@ async def _watch(client: AsyncClient, arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _lines(client: AsyncClient, wanted: Any) -> int:
-    """Without a terminal: a line for each change of what is shown."""
+async def _lines(client: AsyncClient, wanted: Any, *, form: str) -> int:
+    """Without a terminal: a line for each change of what is shown, or the object in another form."""
     from modelops.cli.progress import line_of
     from modelops.client import NotFound, has_finished
     from modelops.tools.conditions import has_succeeded
@@ -107,7 +114,10 @@ async def _lines(client: AsyncClient, wanted: Any) -> int:
             line = line_of(value)
             if before.get(value.metadata.uid) != line and (wanted is not None or not has_finished(value)):
                 before[value.metadata.uid] = line
-                print(f"{datetime.now(UTC):%H:%M:%S} {line}", flush=True)
+                if form == "table":
+                    print(f"{datetime.now(UTC):%H:%M:%S} {line}", flush=True)
+                else:
+                    output.print_next(value, form, name=(value.kind, value.metadata.name))
             if wanted is not None and has_finished(value):
                 return 0 if has_succeeded(value) else 1
     return 0
@@ -137,13 +147,17 @@ class Shown:
         """The newest state of that object."""
         return self._values.get(wanted.metadata.uid) if wanted is not None else None
 
+    def values(self) -> list[TrainingRun | Rollout]:
+        """All objects, the oldest first."""
+        return sorted(self._values.values(), key=lambda one: str(one.metadata.creation_timestamp))
+
     def trees(self) -> list[Any]:
         """A tree for each object, the oldest first."""
         from modelops.cli.object_tree import tree_of
 
         now = datetime.now(UTC)
-        ordered = sorted(self._values.values(), key=lambda one: str(one.metadata.creation_timestamp))
-        trees = [tree_of(one, losses=self._losses.get(one.metadata.uid, ()), now=now) for one in ordered]
+        seen = self._losses
+        trees = [tree_of(one, losses=seen.get(one.metadata.uid, ()), now=now) for one in self.values()]
         return trees or [f"nothing runs in namespace {self._namespace}"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -134,7 +136,14 @@ def may_not_read_secret(name: str, namespace: str, *, user: str | None = None) -
 def _subject(user: str | None) -> str:
     """kubectl's argument that names a user or service account."""
     account = (user or "").removeprefix("system:serviceaccount:")
-    return f"--serviceaccount={account}" if user and account != user else f"--user={user or 'YOU'}"
+    found = f"--serviceaccount={account}" if user and account != user else f"--user={user or 'YOU'}"
+    return shlex.quote(found)
+
+
+def _user_in(message: str) -> str | None:
+    """Whom the API server has refused: it says `User "alice" cannot ...`."""
+    found = re.search(r'\bUser "([^"\s]+)" cannot ', message)
+    return found[1] if found else None
 
 
 def _parts(body: str) -> tuple[str, str, dict[str, Any]]:
@@ -154,7 +163,7 @@ def _forbidden(message: str, *, verb: str, namespace: str | None, user: str | No
         role = "view" if verb in _READS else "edit"
         remedy = (
             f"whoever administers namespace {namespace} can grant it: `kubectl create rolebinding modelops-{role} "
-            f"-n {namespace} --clusterrole={role} {_subject(user)}`"
+            f"-n {namespace} --clusterrole={role} {_subject(user or _user_in(message))}`"
         )
     return f"{message.rstrip('.')}. To {verb} is not allowed: {remedy}"
 

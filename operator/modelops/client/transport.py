@@ -27,6 +27,9 @@ _METHODS: Final = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
+_NEXT: Final = (
+    "Is this the right cluster (--context), and is the network up? `kubectl get --raw /readyz` asks it, too"
+)
 _WRITES: Final = ("create", "update", "patch", "delete")
 
 
@@ -91,14 +94,14 @@ class Transport:
                     text = (await response.read()).decode("utf-8", errors="replace")
                 except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
                     raise Unavailable(
-                        f"the API server does not answer ({opened.description}): {error}"
+                        f"the API server does not answer ({opened.description}): {error}. {_NEXT}"
                     ) from error
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
                     if verb in _WRITES:
                         raise _lost(verb, opened, error) from error
                     raise Unavailable(
                         f"the API server did not answer in time ({opened.description}): "
-                        f"{error or type(error).__name__}"
+                        f"{error or type(error).__name__}. {_NEXT}"
                     ) from error
             if response.status == 401 and not credentials_read_again:  # The credential may have expired.
                 credentials_read_again = True

@@ -75,8 +75,9 @@ class StatusReporter:
         phase, reason = str(status.get("phase", "")), str(status.get("reason", ""))
         if not phase or reason == "WaitingForCandidate":
             return
-        if status.get("evaluation"):
-            passed = status["evaluation"].get("verdict") == "pass"
+        verdict = (status.get("evaluation") or {}).get("verdict")
+        if verdict:
+            passed = verdict == "pass"
             self._log_once("gate", gate_verdict(rollout), LineStyle.SUCCESS if passed else LineStyle.FAILURE)
         intent = status.get("intent")
         if intent:

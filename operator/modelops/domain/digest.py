@@ -19,6 +19,16 @@ LATER_FIELDS = {"estimateOnly": False}
 The API server adds them to objects that are older than the field, and the work of those must not be done again.
 """
 
+FORMER_DEFAULTS: Mapping[tuple[str, str], Any] = {
+    ("evaluation", "marginPoints"): "5",
+    ("evaluation", "scorer"): {"type": "exact", "threshold": "1"},
+}
+"""Fields inside the spec that had a default, which the API server has added to older objects, and have none any more.
+
+A manifest without the field, from which such an object is made again, must have the identity of that object. Otherwise
+a cluster that is restored from its manifests would evaluate and route every old candidate again.
+"""
+
 
 def digest_of(form: str, content: Any) -> str:
     """`sha256:<hex>` of `{"form": form, "content": content}` in RFC 8785 form."""
@@ -30,6 +40,9 @@ def identity_digest(*, kind: str, name: str, spec: Mapping[str, Any]) -> str:
 
     A re-created object with the same digest counts as the same object, so its work is not done again.
     """
+    for (parent, name_of_field), default in FORMER_DEFAULTS.items():
+        if isinstance(spec.get(parent), Mapping):
+            spec = {**spec, parent: {name_of_field: default, **spec[parent]}}
     kept = {
         key: value
         for key, value in spec.items()

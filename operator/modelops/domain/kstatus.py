@@ -171,6 +171,7 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.NoDataset
             | RolloutReason.PriceUnknown
             | RolloutReason.OverMaxUSD
+            | RolloutReason.OverMaxMonthlyUSD
             | RolloutReason.OverBudget
             | RolloutReason.OfferWithdrawn
             | RolloutReason.Approved
@@ -180,6 +181,8 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.EndpointServiceUnavailable
             | RolloutReason.EndpointFailed
             | RolloutReason.Evaluating
+            | RolloutReason.EvaluationPlanned
+            | RolloutReason.LowPower
             | RolloutReason.EvaluationPassed
             | RolloutReason.EvaluationFailed
             | RolloutReason.EvaluationInconclusive

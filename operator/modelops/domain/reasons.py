@@ -338,6 +338,10 @@ class RolloutReason(Reason):
         "OverMaxUSD",
         "The estimated cost is above spec.maxUSD.",
     )
+    OverMaxMonthlyUSD = (
+        "OverMaxMonthlyUSD",
+        "Serving the candidate would cost more in a month than spec.evaluation.maxMonthlyUSD.",
+    )
     OverBudget = (
         "OverBudget",
         "The estimated cost does not fit into the rest of the AgentModel's monthly budget.",
@@ -389,13 +393,21 @@ class RolloutReason(Reason):
         "Evaluating",
         "The candidate and the stable model answer the held-out examples.",
     )
+    EvaluationPlanned = (
+        "EvaluationPlanned",
+        "The evaluation is possible. status.evaluation.plan says what it is likely to show; nothing was spent yet.",
+    )
+    LowPower = (
+        "LowPower",
+        "Even a candidate with the expected gain would probably not pass the evaluation, so nothing was spent.",
+    )
     EvaluationPassed = (
         "EvaluationPassed",
         "The evaluation showed that the candidate is within the margin.",
     )
     EvaluationFailed = (
         "EvaluationFailed",
-        "The evaluation showed that the candidate is worse than the margin allows.",
+        "The evaluation showed that the candidate is worse than the margin allows, or slower than maxP95Milliseconds.",
     )
     EvaluationInconclusive = (
         "EvaluationInconclusive",

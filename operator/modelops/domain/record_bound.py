@@ -55,6 +55,11 @@ def without_old_speeds(record: Record) -> Record:
     return record.with_(speeds=record.speeds[-KEPT_SPEEDS:])
 
 
+def without_evaluation_choices(record: Record) -> Record:
+    """Removes what was chosen for evaluations: a later choice is then not compared with it."""
+    return record.with_(evaluation_choices={})
+
+
 def without_old_recipes(record: Record) -> Record:
     """Removes recipes and version inputs, except of the newest versions."""
     old = record.history[:-KEPT_RECIPES]
@@ -120,6 +125,7 @@ STEPS: Final[tuple[Callable[[Record], Record], ...]] = (
     with_old_settlements_summed,
     without_old_messages,
     without_old_speeds,
+    without_evaluation_choices,
     without_old_recipes,
     without_old_history,
     with_ended_settlements_summed,

@@ -20,12 +20,14 @@ DATASET_REASONS = frozenset(
         "LangSmithRefused",
     }
 )
+SCORER_REASONS = frozenset({"ScorerMissing", "ScorerUnknown", "ScorerFailed"})
 AGENT_MODEL_FIELDS = {
     "PromptRenderFailed": "spec.prompt",
     "LangSmithUnauthorized": "spec.secretRefs.langsmith",
     "HubUnauthorized": "spec.secretRefs.huggingFace",
 }
-"""The field that each reason is about. For every other reason the message names the field, or no field is wrong."""
+"""The field that each reason is about. Those of SCORER_REASONS are about the scorer. For every other reason the message
+names the field, or no field is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,8 @@ class RefusalContext:
     dataset: str
     evaluation_dataset: str = ""
     """The evaluation dataset of a training, whose examples may not be trained on."""
+    scorer: str = ""
+    """The field of the evaluation's scorer and its object."""
     new_object: str
     """The object that a person creates after correcting the problem, such as "a new run"."""
 
@@ -60,6 +64,8 @@ def refusal_message(result: Mapping[str, Any], context: RefusalContext, *, remed
 def _field(reason: str, about: str, context: RefusalContext) -> str:
     if reason in AGENT_MODEL_FIELDS:
         return f"{AGENT_MODEL_FIELDS[reason]} of AgentModel {context.agent_model}"
+    if reason in SCORER_REASONS:
+        return context.scorer
     if reason not in DATASET_REASONS:
         return ""
     if about == "evaluation_dataset":

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from modelops.api.v1alpha1.rollout import EvaluationPlan
+from modelops.domain.gates.evaluation_plan import Assumptions, plan_evaluation
 from modelops.evaluation.cover import cover
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.questions import read_questions
@@ -24,6 +26,7 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
     request = Request.of(work.input())
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
+    request = request.for_questions(len(questions))
     for name in ARMS:
         failure = _key_refusal(name, request.arms[name]) or _model_refusal(name, request.arms[name])
         if failure is not None:
@@ -34,7 +37,25 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,
+        "plan": _plan(request, len(questions)).wire(),
     }
+
+
+def _plan(request: Request, examples: int) -> EvaluationPlan:
+    """What the evaluation is likely to show."""
+    return plan_evaluation(
+        Assumptions(
+            examples=examples,
+            margin_points=request.margin,
+            goal=request.goal,
+            alpha=float(request.alpha),
+            disagree_points=request.disagree_points,
+            gain_points=request.expected_gain_points,
+            concurrency=request.concurrency,
+            calls_each=request.repetitions,
+            call_seconds=request.call_seconds,
+        )
+    )
 
 
 def _key_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:

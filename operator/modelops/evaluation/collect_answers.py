@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from modelops.evaluation.journal import Answer, AnswerJournal
 from modelops.evaluation.model_client import ModelClient
-from modelops.evaluation.questions import Question
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 
 Call = tuple[ArmName, Question, int]
@@ -33,13 +33,18 @@ async def collect_answers(
     """
     calls = list(_plan(questions, repetitions=request.repetitions))
     missing = iter([call for call in calls if (call[0], call[1].example, call[2]) not in journal.answers])
-    clients = {name: ModelClient(name, request.arms[name], prompt=request.prompt) for name in ARMS}
+    clients = {
+        name: ModelClient(
+            name, request.arms[name], prompt=request.prompt, timeout_seconds=request.timeout_seconds
+        )
+        for name in ARMS
+    }
     reported_at = 0.0
 
     async def work() -> None:
         nonlocal reported_at
         for arm, question, repetition in missing:
-            reply = await clients[arm].ask(question.messages)
+            reply = await clients[arm].ask(question.messages, question.tools)
             refusal = clients[arm].permanent_refusal(reply)
             answered = any(a.arm == arm and a.error is None for a in journal.answers.values())
             # An account that has run out of credits stays so, also in the middle of an evaluation.

@@ -17,19 +17,16 @@ from urllib.parse import quote
 
 import urllib3
 
-from modelops.domain.chat_messages import Message
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.model_client import ANSWER_SECONDS, read_api_key
-from modelops.evaluation.questions import Question
+from modelops.evaluation.model_client import read_api_key
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 
 if TYPE_CHECKING:
     import requests
 
 BYTES_PER_TOKEN = 3
-"""Of a prompt, at least: tokens of prose and code are longer, and a character of Chinese has three bytes."""
-TOKENS_PER_MESSAGE = 8
-"""Tokens of a chat template around each message, at most."""
+"""Of a prompt as JSON, at least: tokens of prose and code are longer, and a character of Chinese has three bytes."""
 TOKENS_PER_SECOND = 10
 """Tokens that a model writes in a second while it answers several calls, at least."""
 FIRST_TOKEN_SECONDS = 2.0
@@ -73,7 +70,7 @@ def cover(request: Request, questions: Sequence[Question]) -> dict[str, Any]:
 
 def longest_seconds(request: Request, examples: int) -> int:
     """The longest time in which both models answer every example."""
-    call = min(ANSWER_SECONDS, FIRST_TOKEN_SECONDS + request.prompt.max_tokens / TOKENS_PER_SECOND)
+    call = min(request.timeout_seconds, FIRST_TOKEN_SECONDS + request.prompt.max_tokens / TOKENS_PER_SECOND)
     rounds = math.ceil(examples * request.repetitions * len(ARMS) / request.concurrency)
     return math.ceil(rounds * call)
 
@@ -95,13 +92,15 @@ Price = tuple[Decimal, Decimal, Decimal]
 
 def _cost(price: Price, request: Request, question: Question) -> Decimal:
     prompt, completion, call = price
-    return prompt * _prompt_tokens(question.messages) + completion * request.prompt.max_tokens + call
+    return prompt * _prompt_tokens(question) + completion * request.prompt.max_tokens + call
 
 
-def _prompt_tokens(messages: Sequence[Message]) -> int:
+def _prompt_tokens(question: Question) -> int:
+    """The tokens of messages and tools, at most: their form as JSON is longer than what a chat template adds."""
+    parts = (*question.messages, *question.tools)
     return sum(
-        TOKENS_PER_MESSAGE + math.ceil(len(str(message["content"]).encode()) / BYTES_PER_TOKEN)
-        for message in messages
+        math.ceil(len(json.dumps(part, ensure_ascii=False, default=str).encode()) / BYTES_PER_TOKEN)
+        for part in parts
     )
 
 

@@ -8,17 +8,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import ParseType
-from modelops.api.v1alpha1.rollout import ScorerType
+from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.collect_answers import collect_answers
 from modelops.evaluation.cover import billed_usd
 from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal
 from modelops.evaluation.model_client import is_final
-from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms, score_answers
-from modelops.evaluation.questions import Question, read_questions
+from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms
+from modelops.evaluation.question import Question
+from modelops.evaluation.questions import read_questions
+from modelops.evaluation.report.content import report_of
+from modelops.evaluation.report.publish import publish_report
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.result import result_document
+from modelops.evaluation.result import result_document, unclear_ceiling
+from modelops.evaluation.scored_answers import score_answers
 from modelops.grammar import counted, verb
 from modelops.loopback import assert_address
 from modelops.workdir import ProgramFailure, WorkDir
@@ -30,7 +34,7 @@ FEW_EXAMPLES = 50
 
 
 def evaluate(work: WorkDir) -> dict[str, Any]:
-    """Ask both models, compare them and record the experiments; returns the content of `result.json`.
+    """Ask both models, compare them, record the experiments and publish the report; returns `result.json`.
 
     Raises ProgramFailure, NotLoopbackError.
     """
@@ -39,6 +43,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         assert_address(f"arms.{name}.base_url", request.arms[name].base_url, os.environ)
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
+    request = request.for_questions(len(questions))
     answers = _collect_answers(work, request, questions)
     work.progress("judging", done=len(answers), total=len(answers))
     scores = score_answers(request, questions, answers)
@@ -49,10 +54,24 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     recorded = record_experiments(request, dataset, questions, answers, scores)
     if "unrecorded" in recorded:
         findings.append(recorded.pop("unrecorded"))
+    report = report_of(
+        request,
+        outcome,
+        questions,
+        answers,
+        scores,
+        dataset=f"{dataset.name} as of {dataset.as_of}",
+        findings=findings,
+        experiment_url=str(recorded.get("experiment_url", "")),
+    )
+    published = publish_report(report, request)
+    if "unpublished" in published:
+        findings.append(published.pop("unpublished"))
     return {
         **result_document(request, outcome),
         **recorded,
         "calls_usd": billed_usd(request, answers),
+        **published,
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,
@@ -136,21 +155,27 @@ def require_answers_of_candidate(request: Request, outcome: Outcome, answers: Se
     )
 
 
+_READS = (ScorerType.JSON, ScorerType.CUSTOM)
+"""Scorers that may find no score for an answer with a text."""
+
+
 def unscored_answer_findings(request: Request, arm: ArmName, found: ArmOutcome) -> list[str]:
     """How many answers of the arm no scorer saw, and why: its success rate says nothing about them."""
     parse, of = request.prompt.parse, found.calls - found.errors
     readers = (
         [f"spec.prompt.parse ({parse.type.value})"] if parse and parse.type is not ParseType.TEXT else []
     )
-    readers += ["scorer json"] if request.scorer.type is ScorerType.JSON else []
+    scorer = request.require_scorer()
+    readers += [f"scorer {scorer.described}"] if scorer.type in _READS or found.unreadable_comment else []
     readers = readers or ["the scorer in time"]
     what = f"{arm} {request.arms[arm].version}"
+    first = f" (the first: {found.unreadable_comment})" if found.unreadable_comment else ""
     findings = []
     if found.unreadable:
         findings.append(
             f"{what}: {counted(found.unreadable, 'answer', of=of)} could not be read by {' and '.join(readers)}, and "
-            f"{verb(found.unreadable, 'counts', 'count')} as no success. Read some answers, and correct spec.prompt "
-            "of the AgentModel if it does not ask for what the parser reads"
+            f"{verb(found.unreadable, 'counts', 'count')} as no success{first}. Read some answers, and correct "
+            "spec.prompt of the AgentModel if it does not ask for what the parser reads"
         )
     if found.empty:
         findings.append(
@@ -163,7 +188,7 @@ def unscored_answer_findings(request: Request, arm: ArmName, found: ArmOutcome) 
 def _findings(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> list[str]:
     """Facts that a person should know beside the numbers."""
     findings = []
-    if request.scorer.threshold == 0:
+    if request.require_scorer().threshold == 0:
         findings.append(
             "spec.evaluation.scorer.threshold is 0, so every answer that can be read and is not empty counts as "
             "a success"
@@ -172,6 +197,8 @@ def _findings(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> 
         findings.append(
             f"{counted(outcome.n, 'example')} can show only large differences; use {FEW_EXAMPLES} or more"
         )
+    if unclear := unclear_ceiling(request, outcome):
+        findings.append(unclear)
     for arm in ARMS:
         calls = [a for a in answers if a.arm == arm]
         failed = [a for a in calls if a.error is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ from modelops.adapters.langsmith.experiments import (
 from modelops.datasets.download import LoadedDataset, connect_langsmith
 from modelops.domain import prompt as prompts
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.outcome import Scores, is_success
-from modelops.evaluation.questions import Question
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
+from modelops.evaluation.scored_answers import Scores, is_success
+from modelops.evaluation.scorers.interface import Score
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -96,18 +97,18 @@ def _plan(request: Request, dataset: LoadedDataset, arm: ArmName, *, examples: i
     )
 
 
-def _logged(request: Request, question: Question, answer: Answer, score: float | None) -> LoggedAnswer:
-    messages: Sequence[Mapping[str, Any]] = question.messages
+def _logged(request: Request, question: Question, answer: Answer, score: Score) -> LoggedAnswer:
+    scorer = request.require_scorer()
     return LoggedAnswer(
         example_id=answer.example,
         repetition=answer.repetition,
-        inputs={"messages": messages},
-        outputs=None if answer.text is None else {"answer": answer.text},
+        inputs={"messages": question.messages, **({"tools": question.tools} if question.tools else {})},
+        outputs=_outputs(answer),
         started=answer.started,
         ended=answer.started + answer.latency_ms / 1000,
         scores={
+            scorer.name or scorer.type.value: score.value or 0.0,
             "success": float(is_success(request, score)),
-            request.scorer.type.value: score or 0.0,
         },
         error=answer.error,
         model=answer.model,
@@ -115,3 +116,9 @@ def _logged(request: Request, question: Question, answer: Answer, score: float |
         completion_tokens=answer.completion_tokens,
         cost_usd=None if answer.cost_usd is None else Decimal(answer.cost_usd),
     )
+
+
+def _outputs(answer: Answer) -> dict[str, Any] | None:
+    if answer.text is None:
+        return None
+    return {"answer": answer.text, **({"tool_calls": list(answer.calls)} if answer.calls else {})}

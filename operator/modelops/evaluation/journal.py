@@ -35,6 +35,11 @@ class Answer(CallResult):
         """The call that was answered: arm, example and repetition."""
         return self.arm, self.example, self.repetition
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has neither a text nor a call of a tool."""
+        return not (self.text or "").strip() and not self.calls
+
 
 class AnswerJournal:
     """Answers in memory and on disk. A context manager. An incomplete last line, left by a crash, is dropped."""

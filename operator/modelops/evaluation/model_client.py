@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 120.0
 MOST_ATTEMPTS = 6
 MOST_ATTEMPTS_WITHOUT_TEXT = 3
 """A model that is warming up may give an answer without a text (OpenRouter, "When No Content is Generated"). Each may
@@ -37,7 +36,8 @@ _PERMANENT = {
     403: ("ModelUnauthorized", "the key in {key} may not use this model: use another one"),
     404: (
         "ModelNotFound",
-        "there is no such model or address: correct the AgentModel's baseline or the candidate",
+        "there is no such model or address, or no provider of it takes what the examples send, such as tools: correct "
+        "the AgentModel's baseline, the candidate, or the examples",
     ),
 }
 """HTTP statuses that every further call would get: reason, and remedy."""
@@ -83,19 +83,28 @@ def is_final(status: int | None) -> bool:
 class ModelClient:
     """Calls the model of one arm, with the prompt contract's sampling."""
 
-    def __init__(self, name: ArmName, arm: Arm, *, prompt: PromptContract) -> None:
-        """Raises ProgramFailure ModelUnauthorized where the arm's API key is not in the environment."""
+    def __init__(
+        self, name: ArmName, arm: Arm, *, prompt: PromptContract, timeout_seconds: float = 120.0
+    ) -> None:
+        """`timeout_seconds`: how long a call may take in all.
+
+        Raises ProgramFailure ModelUnauthorized where the arm's API key is not in the environment.
+        """
         read_api_key(name, arm)
         self._name = name
         self._arm = arm
-        self._client = _client(arm)
+        self._timeout_seconds = timeout_seconds
+        self._client = _client(arm, timeout_seconds=timeout_seconds)
         self._parameters = _parameters(arm, prompt)
 
-    async def ask(self, messages: Sequence[Message]) -> Reply:
-        """The model's reply, or the last failure after bounded retries: of 429 and 503, of answers without a text."""
+    async def ask(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> Reply:
+        """The model's reply to the messages, for which it may call the tools.
+
+        It is the last failure after bounded retries: of 429 and 503, and of answers without a text.
+        """
         pause = 0.5
         for attempt in range(1, MOST_ATTEMPTS + 1):
-            reply = replace(await self._call_once(messages), attempts=attempt)
+            reply = replace(await self._call_once(messages, tools), attempts=attempt)
             if attempt == _most_attempts(reply):
                 break
             await asyncio.sleep(min(reply.retry_after or pause, LONGEST_WAIT_SECONDS))
@@ -113,9 +122,10 @@ class ModelClient:
         """Close the connections."""
         await self._client.close()
 
-    async def _call_once(self, messages: Sequence[Message]) -> Reply:
+    async def _call_once(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Reply:
         import openai
 
+        offered: dict[str, Any] = {"tools": list(tools)} if tools else {}
         started, clock = time.time(), time.perf_counter()
 
         def reply(**fields: Any) -> Reply:
@@ -123,9 +133,9 @@ class ModelClient:
 
         try:
             # The SDK's own timeout is that of one read, and a service may send white space while it waits for a model.
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._timeout_seconds):
                 completion = await self._client.chat.completions.create(
-                    messages=cast(Any, list(messages)), **self._parameters
+                    messages=cast(Any, list(messages)), **offered, **self._parameters
                 )
         except openai.APIStatusError as error:
             body = text_of_body(error.response)
@@ -138,7 +148,7 @@ class ModelClient:
                 is_about_the_question=flags_the_question(error.status_code, body),
             )
         except (openai.APITimeoutError, TimeoutError):
-            return reply(error=f"no answer within {ANSWER_SECONDS:g} s")
+            return reply(error=f"no answer within {self._timeout_seconds:g} s")
         except (openai.APIError, ValueError, TypeError, LookupError, AttributeError) as error:
             return reply(error=certificate_problem(error) or type(error).__name__)
         return reply_from(completion, reply, key=self._client.api_key)
@@ -153,14 +163,14 @@ def _most_attempts(reply: Reply) -> int:
     return reply.attempts
 
 
-def _client(arm: Arm) -> AsyncOpenAI:
+def _client(arm: Arm, *, timeout_seconds: float) -> AsyncOpenAI:
     from openai import AsyncOpenAI, Timeout
 
     return AsyncOpenAI(
         base_url=arm.base_url,
         api_key=os.environ[arm.api_key_env],
         max_retries=0,
-        timeout=Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+        timeout=Timeout(timeout_seconds, connect=CONNECT_SECONDS),
     )
 
 

@@ -7,37 +7,28 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import NormalDist, fmean
 
-from modelops.api.v1alpha1.rollout import Goal, ScorerType
-from modelops.domain import prompt as prompts
-from modelops.domain.answer_json import UnreadableJsonError, read_json
+from modelops.api.v1alpha1.rollout import Goal
 from modelops.domain.gates import cost, paired_mean, tango
-from modelops.domain.gates.scoring import score
+from modelops.domain.gates.exact_bound import exact_bound
+from modelops.domain.gates.latency_ceiling import Ceiling, CeilingResult
 from modelops.domain.gates.tango import Interval, Pairs
 from modelops.domain.gates.verdict import Verdict, evaluate
-from modelops.evaluation.exact_bound import exact_bound
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.latency import Ratio, percentile_ms, quantile_ratio
-from modelops.evaluation.questions import Question, has_pattern
+from modelops.evaluation.latency import Ratio, percentile_ms
+from modelops.evaluation.measured_latency import after_warm_up, candidate_ceiling, latency_ratio
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.time_limit import READ_SECONDS, TooSlow, processor_time_limit
-from modelops.grammar import counted
-from modelops.workdir import ProgramFailure
-
-Scores = Mapping[tuple[ArmName, str, int], float | None]
-"""The score of each answer by its call, from 0 to 1; None for a failed call, and for an answer that is empty or cannot
-be read."""
+from modelops.evaluation.scored_answers import Scores, is_success
 
 _HALF = Decimal(50)
-MOST_SLOW = 20
-"""Answers that may take longer before the evaluation is refused. So the whole scoring is bounded as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmOutcome:
     """The result of one arm.
 
-    `success` is the mean over the examples, from 0 to 1. Latencies are those of successful calls. `cost_per_1k` is in
-    US dollars per 1,000 tokens; None where the cost is not known.
+    `success` is the mean over the examples, from 0 to 1. Latencies are those of successful calls after the warm-up.
+    `cost_per_1k` is in US dollars per 1,000 tokens; None where the cost is not known.
     """
 
     success: float
@@ -46,9 +37,11 @@ class ArmOutcome:
     cost_per_1k: Decimal | None
     errors: int
     unreadable: int
-    """Answers with a text that spec.prompt.parse, or the scorer's JSON, could not read. Each is no success."""
+    """Answers that spec.prompt.parse or the scorer could not read. Each is no success."""
+    unreadable_comment: str
+    """Why the scorer could not read the first of them; empty where it says nothing."""
     empty: int
-    """Answers without a text. Each is no success."""
+    """Answers without a text and without a call of a tool. Each is no success."""
     calls: int
 
 
@@ -83,50 +76,8 @@ class Outcome:
     """Why a pass would prove nothing, or None. Then the verdict is not PASS."""
     latency_p50: Ratio | None
     latency_p95: Ratio | None
-
-
-def score_answers(request: Request, questions: Sequence[Question], answers: Sequence[Answer]) -> Scores:
-    """The scores of all answers. An answer that takes too long to read has none.
-
-    Raises ProgramFailure PromptRenderFailed where a `regex` parse takes too long for `MOST_SLOW` answers: then the
-    expression is wrong.
-    """
-    targets = {question.example: question.target for question in questions}
-    scores: dict[tuple[ArmName, str, int], float | None] = {}
-    slow = 0
-    for answer in answers:
-        try:
-            scores[answer.key] = _score(request, answer.text, target=targets[answer.example])
-        except TooSlow as error:
-            scores[answer.key] = None
-            slow += 1
-            if slow == MOST_SLOW and has_pattern(request):
-                raise ProgramFailure(
-                    "PromptRenderFailed",
-                    f"the AgentModel's spec.prompt.parse takes {error} to read each of {counted(slow, 'answer')}; "
-                    "simplify the pattern, so that no group that repeats is repeated",
-                ) from error
-    return scores
-
-
-def _score(request: Request, text: str | None, *, target: str) -> float | None:
-    if text is None:
-        return None
-    try:
-        with processor_time_limit(READ_SECONDS):
-            parsed = prompts.parse(request.prompt, text)
-            if not parsed.strip():
-                return None
-            if request.scorer.type is ScorerType.JSON:
-                read_json(parsed)
-            return score(request.scorer.type, answer=parsed, target=target)
-    except (prompts.AnswerError, UnreadableJsonError):
-        return None
-
-
-def is_success(request: Request, value: float | None) -> bool:
-    """Whether an answer with this score is a success. Without a score it is none, whatever the threshold is."""
-    return value is not None and value >= float(request.scorer.threshold)
+    p95_ceiling: CeilingResult | None
+    """Whether the candidate is fast enough; None without a limit, and where it answered nothing. A breach is FAIL."""
 
 
 def compare_arms(
@@ -149,16 +100,31 @@ def compare_arms(
     blindness = _blindness(request, success, differences)
     if verdict is Verdict.PASS and blindness is not None:
         verdict = Verdict.INCONCLUSIVE
+    timed = after_warm_up(request, answers)
+    p95_ceiling = candidate_ceiling(request, timed)
+    if p95_ceiling is not None and p95_ceiling.ceiling is Ceiling.BREACHED:
+        verdict = Verdict.FAIL
     return Outcome(
         n=len(examples),
-        arms={arm: _arm(request, arm, answers, scores, success=fmean(success[arm])) for arm in ARMS},
+        arms={
+            arm: _arm(
+                request,
+                arm,
+                answers,
+                scores,
+                success=fmean(success[arm]),
+                latencies=[a.latency_ms for a in timed if a.arm == arm and a.error is None],
+            )
+            for arm in ARMS
+        },
         difference=fmean(differences),
         interval=interval,
         verdict=verdict,
         pairs=pairs,
         blindness=blindness,
-        latency_p50=_latency(request, answers, quantile=0.5),
-        latency_p95=_latency(request, answers, quantile=0.95),
+        latency_p50=latency_ratio(request, timed, quantile=0.5),
+        latency_p95=latency_ratio(request, timed, quantile=0.95),
+        p95_ceiling=p95_ceiling,
     )
 
 
@@ -183,13 +149,13 @@ def _interval(request: Request, differences: Sequence[float], *, goal: Goal | No
 
 def margin_of(request: Request) -> float:
     """The margin as a fraction."""
-    return float(request.margin_points) / 100
+    return float(request.margin) / 100
 
 
 def min_baseline_points(request: Request) -> Decimal:
     """The least that the baseline must solve: as asked for, otherwise twice the margin and at most half."""
     asked = request.min_baseline_points
-    return asked if asked is not None else min(2 * request.margin_points, _HALF)
+    return asked if asked is not None else min(2 * request.margin, _HALF)
 
 
 def _blindness(
@@ -224,18 +190,25 @@ def needed_solved(n: int, *, margin: float, alpha: float) -> int | None:
 
 
 def _arm(
-    request: Request, arm: ArmName, answers: Sequence[Answer], scores: Scores, *, success: float
+    request: Request,
+    arm: ArmName,
+    answers: Sequence[Answer],
+    scores: Scores,
+    *,
+    success: float,
+    latencies: Sequence[float],
 ) -> ArmOutcome:
     calls = [answer for answer in answers if answer.arm == arm]
     succeeded = [answer for answer in calls if answer.error is None]
     bills = [Decimal(answer.cost_usd) for answer in succeeded if answer.cost_usd is not None]
-    unscored = [answer.text for answer in succeeded if scores[answer.key] is None]
-    empty = sum(not (text or "").strip() for text in unscored)
+    unscored = [answer for answer in succeeded if scores[answer.key].value is None]
+    empty = sum(answer.is_empty for answer in unscored)
+    comments = (scores[answer.key].comment for answer in unscored)
     busy = [(answer.started, answer.started + answer.latency_ms / 1000) for answer in calls]
     return ArmOutcome(
         success=success,
-        p50_ms=percentile_ms([answer.latency_ms for answer in succeeded], 0.5),
-        p95_ms=percentile_ms([answer.latency_ms for answer in succeeded], 0.95),
+        p50_ms=percentile_ms(latencies, 0.5),
+        p95_ms=percentile_ms(latencies, 0.95),
         cost_per_1k=cost.per_1k_tokens(
             billed_usd=sum(bills, Decimal(0)) if bills and len(bills) == len(succeeded) else None,
             usd_per_hour=request.arms[arm].usd_per_hour,
@@ -244,25 +217,7 @@ def _arm(
         ),
         errors=len(calls) - len(succeeded),
         unreadable=len(unscored) - empty,
+        unreadable_comment=next(filter(None, comments), ""),
         empty=empty,
         calls=len(calls),
-    )
-
-
-def _latency(request: Request, answers: Sequence[Answer], *, quantile: float) -> Ratio | None:
-    """The ratio over the examples that both arms answered; several repetitions count with their mean."""
-    times: dict[str, dict[ArmName, list[float]]] = {}
-    for answer in answers:
-        if answer.error is None:
-            times.setdefault(answer.example, {}).setdefault(answer.arm, []).append(answer.latency_ms)
-    both = [times[example] for example in sorted(times) if len(times[example]) == len(ARMS)]
-    if not both:
-        return None
-    baseline, candidate = ([fmean(by_arm[arm]) for by_arm in both] for arm in ARMS)
-    return quantile_ratio(
-        baseline,
-        candidate,
-        quantile=quantile,
-        alpha=float(request.alpha),
-        seed=f"{request.rollout} {quantile}",
     )

@@ -5,34 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from modelops.api.v1alpha1.rollout import ScorerType
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
-from modelops.datasets.example_fields import empty_output, invalid_text
 from modelops.datasets.example_filter import ExampleFilter
 from modelops.datasets.faulty_examples import prompt_misfit, shape_invalid
 from modelops.domain import prompt as prompts
-from modelops.domain.answer_calls import field_of_calls
-from modelops.domain.answer_json import UnreadableJsonError, read_json
-from modelops.domain.chat_messages import Message
 from modelops.evaluation.learnt_inputs import Compared, LearntInputs, Normalised, read_learnt_inputs
+from modelops.evaluation.question import Question
+from modelops.evaluation.question_of_example import FaultyExampleError, question_of
 from modelops.evaluation.request import Request
-from modelops.evaluation.time_limit import READ_SECONDS, TooSlow, processor_time_limit
+from modelops.evaluation.scorers.choice import require_scorer, scorer_of, select
 from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure, WorkDir
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """One example as the models are asked it. `target` is the expected answer, after `prompt.parse`."""
-
-    example: str
-    inputs: Mapping[str, Any]
-    messages: tuple[Message, ...]
-    target: str
 
 
 def read_questions(
@@ -54,7 +40,8 @@ def select_questions(
     """The questions: as in a training, without examples of other agents, failures and copies; and without examples that
     were trained on. Where `max_examples` limits them, always the same ones.
 
-    Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed, TrainTestOverlap.
+    Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed, TrainTestOverlap, ScorerMissing, and
+    those of the scorer.
     """
     if not dataset.examples:
         raise ProgramFailure("DatasetEmpty", f"evaluation dataset {dataset.name!r} has no examples; add some")
@@ -68,7 +55,9 @@ def select_questions(
             f"{counted(count, 'example', of=len(questions))} {verb(count, 'was', 'were')} selected (maxExamples)"
         )
         questions = sorted(questions, key=_hash_order)[: request.max_examples]
-    return sorted(questions, key=lambda question: question.example)
+    require_scorer(request, questions)
+    chosen = select(scorer_of(request), questions, findings)
+    return sorted(chosen, key=lambda question: question.example)
 
 
 def _usable(dataset: LoadedDataset, *, agent: str, findings: list[str]) -> LoadedDataset:
@@ -88,7 +77,7 @@ def _without_copies(questions: Sequence[Question], *, findings: list[str]) -> li
     """Each question with its target once: copies prove no more than one, and would narrow the interval."""
     first: dict[str, Question] = {}
     for question in sorted(questions, key=lambda question: question.example):
-        first.setdefault(json.dumps([question.messages, question.target], sort_keys=True), question)
+        first.setdefault(_content(question), question)
     copies = len(questions) - len(first)
     if copies:
         findings.append(
@@ -96,6 +85,12 @@ def _without_copies(questions: Sequence[Question], *, findings: list[str]) -> li
             f"{verb(copies, 'a copy', 'copies')} of another question with the same target"
         )
     return list(first.values())
+
+
+def _content(question: Question) -> str:
+    """What the models read, and what is expected of them."""
+    parts = question.messages, question.tools, question.target, question.calls
+    return json.dumps(parts, sort_keys=True)
 
 
 def _without_learnt(
@@ -173,20 +168,16 @@ def _check_prompt(request: Request) -> None:
         raise ProgramFailure("PromptRenderFailed", f"the AgentModel's spec.{error}") from error
 
 
-class _FaultyExampleError(ValueError):
-    """No question can be made of the example; the message is what is wrong with it, and what to do where that is not to
-    correct or remove it."""
-
-
 def _questions(examples: Sequence[Example], request: Request, *, dataset: str) -> list[Question]:
     """The question of each example. Raises ProgramFailure, with the number of the examples that have none."""
+    scorer = scorer_of(request) if request.scorer else None
     questions: list[Question] = []
     faulty: list[tuple[str, str]] = []
     misfits: list[tuple[str, str]] = []
     for example in examples:
         try:
-            questions.append(_question(example, request=request))
-        except (_FaultyExampleError, prompts.ExampleError) as error:
+            questions.append(question_of(example, request=request, scorer=scorer))
+        except (FaultyExampleError, prompts.ExampleError) as error:
             faulty.append((example.id, str(error)))
         except prompts.PromptError as error:
             misfits.append((example.id, str(error)))
@@ -197,61 +188,6 @@ def _questions(examples: Sequence[Example], request: Request, *, dataset: str) -
     if misfits:
         raise prompt_misfit(misfits, of=len(examples), dataset=name)
     return questions
-
-
-def _question(example: Example, *, request: Request) -> Question:
-    """Raises _FaultyExampleError, PromptError, and ProgramFailure where the target takes too long to read: then all
-    others may as well, so they are not tried."""
-    problem = invalid_text(example)
-    if problem:
-        raise _FaultyExampleError(problem)
-    try:
-        messages = prompts.render(request.prompt, example.inputs)
-        answer = prompts.answer(request.prompt, example.inputs, example.outputs)
-        _require_text(example, answer["content"], calls="tool_calls" in answer)
-        with processor_time_limit(READ_SECONDS):
-            target = prompts.parse(request.prompt, answer["content"])
-        _require_text(example, target, calls=False)
-        if request.scorer.type is ScorerType.JSON:
-            read_json(target)
-    except prompts.AnswerError as error:
-        raise _FaultyExampleError(f"its target does not fit spec.prompt.parse: {error}") from error
-    except TooSlow as error:
-        if not has_pattern(request):
-            raise ProgramFailure(
-                "DatasetShapeInvalid",
-                f"the target of example {example.id} takes {error} to read. Shorten it",
-            ) from error
-        raise ProgramFailure(
-            "PromptRenderFailed",
-            f"the AgentModel's spec.prompt.parse takes {error} to read the target of example {example.id}; simplify "
-            "the pattern",
-        ) from error
-    except UnreadableJsonError as error:
-        raise _FaultyExampleError(
-            f"its target is {error}, and spec.evaluation.scorer is json, which you may change"
-        ) from error
-    return Question(example=example.id, inputs=example.inputs, messages=tuple(messages), target=target)
-
-
-def _require_text(example: Example, text: str, *, calls: bool) -> None:
-    """Raises _FaultyExampleError for an expected answer without text: silence must not succeed."""
-    if text.strip():
-        return
-    if calls:
-        raise _FaultyExampleError(
-            f"it expects a call of a tool ({field_of_calls(example.outputs)}) and no text, and calls cannot be "
-            "compared yet: write the call into the answer's text by spec.prompt.assistant, or leave such examples out"
-        )
-    raise _FaultyExampleError(
-        f"it expects an empty answer (its {empty_output(example)}, after spec.prompt.assistant and "
-        "spec.prompt.parse), and an empty answer is never a success"
-    )
-
-
-def has_pattern(request: Request) -> bool:
-    """Whether answers are read by a regular expression, which is the only way that may take exponential time."""
-    return request.prompt.parse is not None and request.prompt.parse.type == "regex"
 
 
 def _hash_order(question: Question) -> bytes:

@@ -6,7 +6,7 @@ The SDK checks no type of an answer, so every value is checked here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,8 @@ class CallResult:
     latency_ms: float
     attempts: int = 1
     text: str | None = None
+    calls: Sequence[Mapping[str, Any]] = ()
+    """The calls of tools in the answer, in OpenAI's form."""
     error: str | None = None
     finish: str | None = None
     model: str | None = None
@@ -36,7 +38,8 @@ class CallResult:
     status: int | None = None
     """The HTTP status of a call that the service refused."""
     without_text: bool = False
-    """Whether the call failed because the model's answer has no text. It is complete, and may have been billed."""
+    """Whether the call failed because the model's answer has neither a text nor a call of a tool. It is complete, and
+    may have been billed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,10 @@ def reply_from(completion: Any, reply: Any, *, key: str) -> Reply:
         "completion_tokens": _count(getattr(usage, "completion_tokens", None)),
         "cost_usd": _amount(getattr(usage, "cost", None)),
     }
-    text = text_of(getattr(getattr(choice, "message", None), "content", None))
+    message = getattr(choice, "message", None)
+    text, calls = text_of(getattr(message, "content", None)), calls_of(message)
+    if calls and text is None:
+        text = ""  # A call of a tool is an answer, with or without words beside it.
     finish = finish if isinstance(finish, str) else None
     error = getattr(completion, "error", None) or getattr(choice, "error", None)
     failed: Reply
@@ -87,7 +93,7 @@ def reply_from(completion: Any, reply: Any, *, key: str) -> Reply:
         why = f" (finish_reason {finish})" if finish else ""
         failed = reply(error=f"an answer without a text{why}", finish=finish, without_text=True, **fields)
         return failed
-    finished: Reply = reply(text=text, finish=finish, **fields)
+    finished: Reply = reply(text=text, calls=calls, finish=finish, **fields)
     return finished
 
 
@@ -122,8 +128,35 @@ def text_of(content: Any) -> str | None:
     return "".join(texts).encode(errors="replace").decode() if texts else None
 
 
+def calls_of(message: Any) -> tuple[Mapping[str, Any], ...]:
+    """The calls of tools in a message, in OpenAI's form, also the older `function_call`.
+
+    A part that has another type than OpenAI documents becomes a text, which is equal to no expected call.
+    """
+    found = _member(message, "tool_calls")
+    functions = [_member(call, "function") for call in found] if isinstance(found, list | tuple) else []
+    older = _member(message, "function_call")
+    functions += [older] if older and not functions else []
+    return tuple(_call(function) for function in functions)
+
+
+def _call(function: Any) -> Mapping[str, Any]:
+    name, arguments = _member(function, "name"), _member(function, "arguments")
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments, default=str)
+    parts = {
+        "name": name if isinstance(name, str) else "",
+        "arguments": written,
+    }
+    known = {key: part.encode(errors="replace").decode() for key, part in parts.items()}
+    return {"type": "function", "function": known}
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
 def _part_text(part: Any) -> Any:
-    return part.get("text") if isinstance(part, Mapping) else getattr(part, "text", None)
+    return _member(part, "text")
 
 
 def _count(value: Any) -> int | None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelops.api.v1alpha1.agentmodel import PromptContract
-from modelops.api.v1alpha1.rollout import Goal, ScorerType
+from modelops.api.v1alpha1.rollout import Goal
+from modelops.api.v1alpha1.scorer import ScorerType
+from modelops.domain.established import require_established
+from modelops.domain.gates.evaluation_plan import (
+    ASSUMED_CALL_SECONDS,
+    ASSUMED_DISAGREEMENT,
+    EXPECTED_GAIN,
+    default_margin_points,
+)
 from modelops.workdir import ProgramFailure
 
 ArmName = Literal["baseline", "candidate"]
@@ -55,6 +63,12 @@ class ScorerRule(_Part):
 
     type: ScorerType
     threshold: Decimal
+    name: str | None = None
+
+    @property
+    def described(self) -> str:
+        """Its type, and the name of a team's own scorer, for a message."""
+        return f"{self.type.value} {self.name}" if self.name else self.type.value
 
 
 class HubRevision(_Part):
@@ -67,12 +81,15 @@ class HubRevision(_Part):
 class Request(_Part):
     """One evaluation.
 
-    `rollout` is the Rollout's uid. `margin_points` and `min_baseline_points` are in percentage points; without the
-    second it follows from the margin. `train_digests` are digests of the inputs that the candidate was trained on,
-    where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
-    `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which
-    may have been trained by ModelOps, too. `record_seconds`: how long recording in LangSmith is retried; the verdict
-    does not need it.
+    `rollout` is the Rollout's uid. Without `scorer` the evaluation is refused, with a suggestion. `margin_points` and
+    `min_baseline_points` are in percentage points; the first follows from the number of questions where it is not
+    given, and the second from the margin. `disagree_points`, `expected_gain_points` and `call_seconds` are what the
+    plan assumes (`domain.gates.evaluation_plan`). `train_digests` are digests of the inputs that the candidate was
+    trained on, where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
+    `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which may
+    have been trained by ModelOps, too. `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit of the
+    candidate's 95th percentile. `record_seconds`: how long recording in LangSmith is retried; the verdict does not need
+    it.
     """
 
     v: Literal[1]
@@ -82,19 +99,39 @@ class Request(_Part):
     as_of: str | None = None
     arms: Arms
     prompt: PromptContract
-    scorer: ScorerRule
-    margin_points: Annotated[Decimal, Field(ge=0, le=100)]
+    scorer: ScorerRule | None = None
+    margin_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     min_baseline_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     goal: Goal
     alpha: Annotated[Decimal, Field(gt=0, lt=Decimal("0.5"))] = Decimal("0.05")
     repetitions: Annotated[int, Field(ge=1, le=50)] = 1
     concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
+    max_p95_ms: Annotated[int, Field(ge=1)] | None = None
     max_examples: Annotated[int, Field(ge=1)] | None = None
     training_dataset: HubRevision = HubRevision()
     earlier_datasets: tuple[HubRevision, ...] = ()
     base: HubRevision = HubRevision()
+    disagree_points: Annotated[Decimal, Field(ge=0, le=100)] = ASSUMED_DISAGREEMENT
+    expected_gain_points: Annotated[Decimal, Field(ge=0, le=100)] = EXPECTED_GAIN
+    call_seconds: Annotated[float, Field(gt=0)] = ASSUMED_CALL_SECONDS
     train_digests: tuple[str, ...] = ()
     record_seconds: Annotated[float, Field(ge=0)] = 45.0
+
+    def require_scorer(self) -> ScorerRule:
+        """The scorer: an evaluation without one is refused when its questions are read."""
+        return require_established(self.scorer, "the scorer of the evaluation")
+
+    @property
+    def margin(self) -> Decimal:
+        """The margin in percentage points, which may follow from the number of questions: see `for_questions`."""
+        return require_established(self.margin_points, "the margin of the evaluation")
+
+    def for_questions(self, n: int) -> Self:
+        """The request with its margin, which follows from the number of questions where none is asked for."""
+        if self.margin_points is not None:
+            return self
+        return self.model_copy(update={"margin_points": default_margin_points(n)})
 
     @classmethod
     def of(cls, document: Any) -> Request:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from modelops.api.v1alpha1.rollout import Goal, ScorerType
+from modelops.api.v1alpha1.rollout import Goal
+from modelops.api.v1alpha1.scorer import ScorerType
+from modelops.domain.gates.latency_ceiling import Ceiling, fewest_values
+from modelops.domain.gates.power import examples_needed
 from modelops.domain.gates.tango import mcnemar_p
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.latency import Ratio
 from modelops.evaluation.outcome import ArmOutcome, Outcome, margin_of
-from modelops.evaluation.power import examples_needed
 from modelops.evaluation.request import ARMS, Request
 from modelops.grammar import counted, verb
 
@@ -24,14 +27,20 @@ def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
         **{arm: _arm(outcome.arms[arm]) for arm in ARMS},
         "difference_points": points(outcome.difference),
         "interval": [points(outcome.interval.low), points(outcome.interval.high)],
-        "margin_points": f"{request.margin_points.normalize():f}",
+        "margin_points": f"{request.margin.normalize():f}",
+        "disagreement_points": None
+        if pairs is None
+        else f"{(pairs.gained + pairs.lost) / pairs.n * 100:.1f}",
         "goal": request.goal.value,
+        "scorer": request.require_scorer().described,
+        "threshold": threshold_of(request),
         "alpha": str(request.alpha),
         "verdict": outcome.verdict.value,
         "recommendation": outcome.verdict.recommendation,
         "discordant": None if pairs is None else {"b": pairs.gained, "c": pairs.lost},
         "mcnemar_p": None if pairs is None else f"{mcnemar_p(pairs):.4f}",
         "latency": {"p50": _ratio(outcome.latency_p50), "p95": _ratio(outcome.latency_p95)},
+        "p95_ceiling": None if outcome.p95_ceiling is None else outcome.p95_ceiling.ceiling.value,
         "explain": explain(request, outcome),
     }
 
@@ -42,18 +51,57 @@ def explain(request: Request, outcome: Outcome) -> str:
         f"{request.arms[arm].version} succeeds on {outcome.arms[arm].success * 100:.1f} %"
         for arm in reversed(ARMS)
     )
+    scorer = f"scorer {request.require_scorer().described}, threshold {threshold_of(request)}"
     confidence = round((1 - 2 * float(request.alpha)) * 100)
     return (
         f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
-        f"{points(outcome.interval.high)}; scorer {request.scorer.type.value}, threshold {threshold_of(request)}). "
-        f"{_failed_calls(request, outcome)}{_blindness(request, outcome) or _conclusion(request, outcome)}"
+        f"{points(outcome.interval.high)}; {scorer}). "
+        f"{_failed_calls(request, outcome)}{_conclude(request, outcome)}"
     )
+
+
+def _conclude(request: Request, outcome: Outcome) -> str:
+    """What decides: a limit that is exceeded, otherwise that the examples show nothing, otherwise the difference."""
+    return (
+        _breached_ceiling(request, outcome) or _blindness(request, outcome) or _conclusion(request, outcome)
+    )
+
+
+def _breached_ceiling(request: Request, outcome: Outcome) -> str:
+    """Why the candidate is too slow; empty where it is not."""
+    found = outcome.p95_ceiling
+    if found is None or found.low is None or found.ceiling is not Ceiling.BREACHED:
+        return ""
+    least = (
+        "more than 5 % of them failed, and a failed call is slower than any limit,"
+        if math.isinf(found.low)
+        else f"the 95th percentile of the latency is {found.low:.0f} ms or more"
+    )
+    return (
+        f"The candidate is too slow: of its {counted(found.n, 'call')} after the warm-up, {least} with a confidence of "
+        f"95 %, and spec.evaluation.maxP95Milliseconds is {request.max_p95_ms}."
+    )
+
+
+def unclear_ceiling(request: Request, outcome: Outcome) -> str:
+    """Why it is open whether the candidate is fast enough; empty where it is not open."""
+    found = outcome.p95_ceiling
+    if found is None or found.ceiling is not Ceiling.UNCLEAR:
+        return ""
+    what = f"whether the candidate is within spec.evaluation.maxP95Milliseconds {request.max_p95_ms} is open"
+    if found.low is None or found.high is None:
+        return (
+            f"{what}: {counted(found.n, 'call')} after the warm-up {verb(found.n, 'is', 'are')} too few, it takes "
+            f"{fewest_values(alpha=float(request.alpha))}"
+        )
+    high = "no limit, because too many calls failed" if math.isinf(found.high) else f"{found.high:.0f} ms"
+    return f"{what}: the 95th percentile of its latency is between {found.low:.0f} ms and {high}"
 
 
 def threshold_of(request: Request) -> str:
     """The scorer's threshold as a decimal number."""
-    return f"{request.scorer.threshold.normalize():f}"
+    return f"{request.require_scorer().threshold.normalize():f}"
 
 
 def _failed_calls(request: Request, outcome: Outcome) -> str:
@@ -77,7 +125,7 @@ def _blindness(request: Request, outcome: Outcome) -> str:
     blindness = outcome.blindness
     if outcome.verdict is not Verdict.INCONCLUSIVE or blindness is None:
         return ""
-    margin = f"{request.margin_points.normalize():f}"
+    margin = f"{request.margin.normalize():f}"
     if not any(outcome.arms[arm].success for arm in ARMS):
         found = "Neither model succeeds on any example, so the examples cannot tell a working model from a broken one"
     elif blindness.baseline_points is not None:
@@ -99,24 +147,33 @@ def _blindness(request: Request, outcome: Outcome) -> str:
             f"Only {counted(solved, 'example', of=outcome.n)} {verb(solved, 'is', 'are')} solved by either model, so a "
             f"model that solves none of them would be within the margin of {margin} points; it takes {blindness.needed}"
         )
-    threshold = threshold_of(request)
-    advice = {
+    return f"{found}. Read some answers; {_advice(request)}."
+
+
+def _advice(request: Request) -> str:
+    """What to change where no or few answers succeed."""
+    kind, threshold = request.require_scorer().type, threshold_of(request)
+    lower = f"lower spec.evaluation.scorer.threshold {threshold}, or correct spec.prompt"
+    return {
         ScorerType.EXACT: (
-            "scorer exact counts only an answer that equals the expected one: set spec.evaluation.scorer to tokenF1 "
-            "with a threshold such as 0.5 for prose, or to json for JSON"
+            "scorer exact counts only an answer that equals the expected one: set spec.evaluation.scorer to chrF or "
+            "tokenF1 with a threshold such as 0.5 for prose, to json for JSON, or to tests for code with tests"
         ),
-        ScorerType.TOKEN_F1: f"lower spec.evaluation.scorer.threshold {threshold}, or correct spec.prompt",
         ScorerType.JSON: (
-            "scorer json counts only JSON that equals the expected one: correct spec.prompt, or use scorer tokenF1 if "
-            "the answers are prose"
+            "scorer json counts only JSON that equals the expected one: correct spec.prompt, or use scorer chrF if the "
+            "answers are prose"
         ),
-    }[request.scorer.type]
-    return f"{found}. Read some answers; {advice}."
+        ScorerType.REGEX: "correct spec.prompt, or the expressions in outputs.pattern (spec.evaluation.scorer regex)",
+        ScorerType.TOKEN_F1: lower,
+        ScorerType.CHRF: lower,
+        ScorerType.TESTS: "correct spec.prompt, or the tests in outputs.tests (spec.evaluation.scorer tests)",
+        ScorerType.CUSTOM: lower,
+    }[kind]
 
 
 def _conclusion(request: Request, outcome: Outcome) -> str:
     verdict = outcome.verdict
-    margin = f"{request.margin_points.normalize():f}"
+    margin = f"{request.margin.normalize():f}"
     if request.goal is Goal.SUPERIOR:
         return {
             Verdict.PASS: "The candidate is better.",

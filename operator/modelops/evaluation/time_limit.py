@@ -12,24 +12,36 @@ from contextlib import contextmanager
 from types import FrameType
 
 READ_SECONDS = 1.0
-"""Processor seconds in which one answer, or one target, must be read and scored."""
+"""Processor seconds in which one answer, or one target, must be read, and then be scored."""
 
 
-class TooSlow(Exception):
-    """The limit was reached."""
+class TooSlow(BaseException):
+    """The limit was reached. Code that catches every Exception, such as a team's own scorer, lets it through."""
 
 
 @contextmanager
 def processor_time_limit(seconds: float) -> Iterator[None]:
     """Raises TooSlow in the block once the process has used this much processor time there. Main thread only."""
+    with _limit(signal.SIGVTALRM, signal.ITIMER_VIRTUAL, seconds, "of processor time"):
+        yield
 
+
+@contextmanager
+def wall_time_limit(seconds: float) -> Iterator[None]:
+    """Raises TooSlow in the block after so many seconds: for code that may wait for a service. Main thread only."""
+    with _limit(signal.SIGALRM, signal.ITIMER_REAL, seconds, "of time"):
+        yield
+
+
+@contextmanager
+def _limit(signal_number: signal.Signals, timer: int, seconds: float, what: str) -> Iterator[None]:
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise TooSlow(f"more than {seconds:g} s of processor time")
+        raise TooSlow(f"more than {seconds:g} s {what}")
 
-    previous = signal.signal(signal.SIGVTALRM, stop)
+    previous = signal.signal(signal_number, stop)
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+        signal.setitimer(timer, seconds)
         yield
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, previous)
+        signal.setitimer(timer, 0)
+        signal.signal(signal_number, previous)

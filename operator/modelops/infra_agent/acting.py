@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from modelops.grammar import counted
 from modelops.infra_agent.hands import Hands, Offer, Running, TeamSettings
 from modelops.infra_agent.state import (
     Abort,
@@ -104,8 +105,8 @@ async def _collect(hands: Hands, plan: Plan, action: Collect) -> Done:
     )
     await hands.store_failures(failures, key=plan.id)
     return Done(
-        said=f"Created ls://{action.name} with {len(action.runs)} examples. Correct their outputs in LangSmith and set "
-        f"metadata.success to true. Then say 'train {plan.agent} on ls://{action.name}'."
+        said=f"Created ls://{action.name} with {counted(len(action.runs), 'example')}. Correct their outputs in "
+        f"LangSmith and set metadata.success to true. Then say 'train {plan.agent} on ls://{action.name}'."
     )
 
 
@@ -116,6 +117,8 @@ async def _compare(hands: Hands, plan: Plan, action: Compare, team: TeamSettings
         "eval_dataset_id": action.eval_dataset_id,
         "max_usd": action.max_usd,
         **team.evaluation(),
+        "scorer": action.scorer,
+        "threshold": action.threshold,
     }
     if action.strategy is None:
         request = EvaluationRequest(**settings)

@@ -49,10 +49,24 @@ class TrainingOverrides(BaseModel):
 Agent = Annotated[str, Field(description="Agent as agents.yaml names it, such as docs or feature_dev.")]
 Limit = Annotated[float | None, Field(description="Most that it may cost, in US dollars.")]
 
+ScorerName = Annotated[
+    str | None,
+    Field(description="exact, json, regex, tokenF1, chrF, tests or custom:<name>; empty: the agent's."),
+]
+Threshold = Annotated[str | None, Field(description="Score from which an answer is a success, such as 0.5.")]
+
 
 def modelops_tools(client: AsyncClient, *, team: TeamSettings | None = None) -> list[BaseTool]:
     """The five tools, in the rights of the client's caller. The agent needs a checkpointer, for the interrupts."""
     return tools_on(ClusterHands(client), team or TeamSettings())
+
+
+def _evaluation(team: TeamSettings, scorer: str | None, threshold: str | None) -> dict[str, Any]:
+    """The team's settings of an evaluation, with another scorer where one is asked for."""
+    settings = team.evaluation()
+    if scorer:
+        return settings | {"scorer": scorer, "threshold": threshold}
+    return settings | {"threshold": threshold or settings["threshold"]}
 
 
 def tools_on(hands: Hands, team: TeamSettings) -> list[BaseTool]:
@@ -97,6 +111,8 @@ def tools_on(hands: Hands, team: TeamSettings) -> list[BaseTool]:
             str | None, Field(description="ls://<id or exact name>, held out.")
         ] = None,
         metrics: list[Literal["accuracy", "latency", "cost_per_1k_tokens"]] | None = None,
+        scorer: ScorerName = None,
+        threshold: Threshold = None,
         max_usd: Limit = None,
     ) -> Answer:
         """Compare a model with the one that serves the agent. The person sees the highest cost first and decides."""
@@ -106,7 +122,7 @@ def tools_on(hands: Hands, team: TeamSettings) -> list[BaseTool]:
             eval_dataset_id=eval_dataset_id,
             metrics=tuple(metrics or ()),
             max_usd=f"{max_usd:f}" if max_usd is not None else None,
-            **team.evaluation(),
+            **_evaluation(team, scorer, threshold),
         )
         return await _confirmed(hands, plan_evaluation(hands, request), call, team)
 
@@ -117,6 +133,8 @@ def tools_on(hands: Hands, team: TeamSettings) -> list[BaseTool]:
         model_repo: Annotated[str, Field(description="Version, repository, or candidate.")] = NEWEST,
         deployment_target: Literal["huggingface", "openrouter"] = "huggingface",
         rollout_strategy: Annotated[str, Field(description="immediate, or canary_<n>pct.")] = "canary_20pct",
+        scorer: ScorerName = None,
+        threshold: Threshold = None,
         max_usd: Limit = None,
     ) -> Answer:
         """Move an agent's traffic to a model. The person sees share and cost first and decides."""
@@ -127,7 +145,7 @@ def tools_on(hands: Hands, team: TeamSettings) -> list[BaseTool]:
             rollout_strategy=rollout_strategy,
             pause_seconds=team.pause_seconds,
             max_usd=f"{max_usd:f}" if max_usd is not None else None,
-            **team.evaluation(),
+            **_evaluation(team, scorer, threshold),
         )
         return await _confirmed(hands, plan_deployment(hands, request), call, team)
 

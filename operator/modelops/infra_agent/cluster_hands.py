@@ -142,7 +142,7 @@ class ClusterHands:
             one
             for one in (await self._client.rollouts.list()).items
             if one.spec.agent_model_ref.name == found.metadata.name
-            and one.status.evaluation is not None
+            and one.status.evaluated is not None
             and one.status.candidate is not None
             and one.status.candidate.version == version
         ]

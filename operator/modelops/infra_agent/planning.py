@@ -240,6 +240,8 @@ def _compare(request: EvaluationRequest, prepared: Prepared, *, strategy: str | 
         candidate=prepared.candidate,
         eval_dataset_id=request.eval_dataset_id,
         max_usd=prepared.max_usd,
+        scorer=request.scorer,
+        threshold=request.threshold,
         strategy=strategy,
         basis=prepared.basis,
     )

@@ -46,6 +46,8 @@ class Compare(Remembered):
     candidate: str
     eval_dataset_id: str | None
     max_usd: str
+    scorer: str | None = None
+    threshold: str | None = None
     strategy: str | None
     basis: str
 

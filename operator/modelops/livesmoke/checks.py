@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from modelops.adapters.huggingface.job_list import ATTEMPT_LABEL
 from modelops.adapters.langsmith.datasets import resolve_dataset
+from modelops.grammar import counted
 from modelops.livesmoke.observations import Observations, describe
 from modelops.livesmoke.prices import flavor_prices, instance_price, price_differences
 from modelops.livesmoke.services import UNREADABLE, ServiceError, Services
@@ -191,7 +192,7 @@ def _langsmith(services: Services, seen: Observations) -> Check:
 def _dataset(services: Services, ref: str) -> Check:
     found = resolve_dataset(services.langsmith, ref)
     services.langsmith_api("/examples", {"dataset": found.id, "limit": "1"})
-    return passed(f"dataset {ref}", f"{found.example_count} examples")
+    return passed(f"dataset {ref}", counted(found.example_count or 0, "example"))
 
 
 def _baseline(services: Services, model: str) -> Check:

@@ -11,6 +11,7 @@ from typing import Final
 from modelops.api.v1alpha1.names import GROUP
 from modelops.demo.environment import NAMESPACE
 from modelops.demo.resource_status import condition, gate_verdict, is_finished, ready_message, status_of
+from modelops.grammar import counted
 from modelops.livesmoke import manifests
 from modelops.livesmoke.environment import SmokeEnvironment
 from modelops.livesmoke.examples import Datasets, create_datasets
@@ -78,7 +79,9 @@ class Loop:
         for part, dataset_id in self._datasets.ids.items():
             dataset = self._services.langsmith_api(f"/datasets/{dataset_id}")
             self.following.seen.answer("LangSmith dataset", dataset)
-            step.notes.append(f"dataset {run.dataset(part)}: {dataset.get('example_count')} examples")
+            step.notes.append(
+                f"dataset {run.dataset(part)}: {counted(dataset.get('example_count') or 0, 'example')}"
+            )
         for example in self._services.langsmith_api(
             "/examples", {"dataset": self._datasets.ids["train"], "limit": "2"}
         ):

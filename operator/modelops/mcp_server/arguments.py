@@ -58,6 +58,18 @@ Metrics = Annotated[
     list[Literal["accuracy", "latency", "cost_per_1k_tokens"]] | None,
     Field(description="Metrics to report. Default: all three."),
 ]
+ScorerName = Annotated[
+    str | None,
+    Field(
+        max_length=80,
+        description="How an answer is scored: exact, json, regex, tokenF1, chrF, tests, or custom:<name>. Default: as "
+        "in the agent's last rollout, or else as its AgentModel says.",
+    ),
+]
+Threshold = Annotated[
+    str | None,
+    Field(max_length=20, description="Score from which an answer is a success, 0 to 1, such as 0.5."),
+]
 MaxUSD = Annotated[
     float | None,
     Field(gt=0, description="The most that it may cost in US dollars, further attempts included."),

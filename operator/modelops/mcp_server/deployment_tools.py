@@ -15,6 +15,8 @@ from modelops.mcp_server.arguments import (
     MaxUSD,
     QuoteId,
     RolloutId,
+    ScorerName,
+    Threshold,
     WaitSeconds,
     own_key,
 )
@@ -28,7 +30,7 @@ from modelops.mcp_server.confirming import (
     still_offered,
     unconfirmed,
 )
-from modelops.mcp_server.plan_facts import candidate, stable
+from modelops.mcp_server.plan_facts import candidate, scorer_words, stable
 from modelops.mcp_server.progress import reported
 from modelops.mcp_server.services import Ctx
 from modelops.tools import rollouts
@@ -59,6 +61,8 @@ async def _offer(
     model_repo: str,
     deployment_target: str,
     rollout_strategy: str,
+    scorer: str | None,
+    threshold: str | None,
     max_usd: float | None,
     idempotency_key: str | None,
 ) -> Offer:
@@ -67,6 +71,8 @@ async def _offer(
         candidate_model=model_repo,
         deployment_target=deployment_target,
         rollout_strategy=rollout_strategy,
+        scorer=scorer,
+        threshold=threshold,
         max_usd=usd(max_usd) if max_usd is not None else None,
     )
     plan = await plan_deployment(current_caller().client, request, key=own_key(idempotency_key))
@@ -76,6 +82,7 @@ async def _offer(
             ("model", quoted(candidate(plan))),
             ("serves now", stable(plan)),
             ("served by", _served_by(plan, deployment_target)),
+            ("scorer", quoted(scorer_words(plan))),
             ("how", _steps(plan)),
             ("cost", f"at most ${plan.spec['maxUSD']} until it serves all; its endpoint bills by the hour"),
             ("time", _duration(plan)),
@@ -102,6 +109,8 @@ async def deploy_model_to_agent(
     answer: Annotated[ElicitationResult[Confirm], Resolve(_confirmation)],
     deployment_target: Target = "huggingface",
     rollout_strategy: Strategy = "canary_20pct",
+    scorer: ScorerName = None,
+    threshold: Threshold = None,
     max_usd: MaxUSD = None,
     quote_id: QuoteId = None,
     wait_seconds: WaitSeconds = 0,
@@ -128,7 +137,14 @@ async def deploy_model_to_agent(
 
     async def again() -> Offer:
         return await _offer(
-            agent_name, model_repo, deployment_target, rollout_strategy, max_usd, idempotency_key
+            agent_name,
+            model_repo,
+            deployment_target,
+            rollout_strategy,
+            scorer,
+            threshold,
+            max_usd,
+            idempotency_key,
         )
 
     offer = await still_offered(ctx, offer, again)

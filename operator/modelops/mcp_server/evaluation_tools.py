@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from mcp.server.mcpserver import ElicitationResult, Resolve
+from pydantic import Field
 
 from modelops.mcp_server.answers import ComparisonAnswer
 from modelops.mcp_server.arguments import (
@@ -17,6 +18,8 @@ from modelops.mcp_server.arguments import (
     MaxUSD,
     Metrics,
     QuoteId,
+    ScorerName,
+    Threshold,
     WaitSeconds,
     own_key,
 )
@@ -30,13 +33,14 @@ from modelops.mcp_server.confirming import (
     still_offered,
     unconfirmed,
 )
-from modelops.mcp_server.plan_facts import candidate, stable
+from modelops.mcp_server.plan_facts import candidate, scorer_words, stable
 from modelops.mcp_server.progress import reported
 from modelops.mcp_server.services import Ctx
 from modelops.tools import rollouts
 from modelops.tools.amounts import usd
-from modelops.tools.planning import plan_evaluation
-from modelops.tools.results import Comparison
+from modelops.tools.evaluation_plan import PlanRequest, plan_of_evaluation
+from modelops.tools.planning import plan_evaluation as plan_rollout
+from modelops.tools.results import Comparison, EvaluationChances
 from modelops.tools.rollouts import EvaluationRequest
 
 
@@ -45,6 +49,8 @@ async def _offer(
     candidate_model: str,
     eval_dataset_id: str | None,
     metrics: list[str] | None,
+    scorer: str | None,
+    threshold: str | None,
     max_usd: float | None,
     idempotency_key: str | None,
 ) -> Offer:
@@ -53,9 +59,11 @@ async def _offer(
         candidate_model=candidate_model,
         eval_dataset_id=eval_dataset_id,
         metrics=metrics or (),
+        scorer=scorer,
+        threshold=threshold,
         max_usd=usd(max_usd) if max_usd is not None else None,
     )
-    plan = await plan_evaluation(current_caller().client, request, key=own_key(idempotency_key))
+    plan = await plan_rollout(current_caller().client, request, key=own_key(idempotency_key))
     agent, dataset = plan.agent, plan.spec["evaluation"].get("dataset")
     own = agent.spec.langsmith.evaluation_dataset if agent.spec.langsmith else None
     return Offer(
@@ -63,6 +71,7 @@ async def _offer(
         facts=(
             ("model", quoted(candidate(plan))),
             ("serves now", stable(plan)),
+            ("scorer", quoted(scorer_words(plan))),
             ("dataset", quoted(dataset or own or "the agent's own")),
             ("cost", f"at most ${plan.spec['maxUSD']}, for its endpoint and the answers of both models"),
             ("time", "most often less than an hour, with the start of the endpoint"),
@@ -78,6 +87,35 @@ async def _offer(
 _confirmation = confirmation_of(_offer)
 
 
+async def plan_evaluation(
+    agent_name: AgentName,
+    examples: Annotated[
+        int | None,
+        Field(ge=1, le=20000, description="Held-out examples. Default: as in the agent's last evaluation."),
+    ] = None,
+    margin_points: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=100,
+            description="Percentage points by which the model may be worse. Default: the agent's.",
+        ),
+    ] = None,
+    expected_gain_points: Annotated[
+        float | None,
+        Field(
+            ge=0, le=100, description="Percentage points by which it is expected to be better. Default: 2."
+        ),
+    ] = None,
+) -> EvaluationChances:
+    """Say how probable it is that a model passes an evaluation with so many examples and such a margin: an equal one, a
+    better one, a worse one. Nothing is created or spent. Use it before evaluate_model_vs_baseline, and when somebody
+    asks how many examples it takes."""
+    margin, gain = (None if one is None else str(one) for one in (margin_points, expected_gain_points))
+    request = PlanRequest(agent_name=agent_name, examples=examples, margin_points=margin, gain_points=gain)
+    return await plan_of_evaluation(current_caller().client, request)
+
+
 async def evaluate_model_vs_baseline(
     ctx: Ctx,
     agent_name: AgentName,
@@ -86,6 +124,8 @@ async def evaluate_model_vs_baseline(
     answer: Annotated[ElicitationResult[Confirm], Resolve(_confirmation)],
     eval_dataset_id: EvaluationData = None,
     metrics: Metrics = None,
+    scorer: ScorerName = None,
+    threshold: Threshold = None,
     max_usd: MaxUSD = None,
     quote_id: QuoteId = None,
     wait_seconds: WaitSeconds = 0,
@@ -117,7 +157,14 @@ async def evaluate_model_vs_baseline(
 
     async def again() -> Offer:
         return await _offer(
-            agent_name, candidate_model, eval_dataset_id, _names(metrics), max_usd, idempotency_key
+            agent_name,
+            candidate_model,
+            eval_dataset_id,
+            _names(metrics),
+            scorer,
+            threshold,
+            max_usd,
+            idempotency_key,
         )
 
     offer = await still_offered(ctx, offer, again)

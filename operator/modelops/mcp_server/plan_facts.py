@@ -18,3 +18,14 @@ def stable(plan: Plan) -> str:
     """The model that serves the agent now."""
     serving = plan.record.stable
     return f"{quoted(serving.version)}, {quoted(serving.model)}"
+
+
+def scorer_words(plan: Plan) -> str:
+    """How answers are scored: as the Rollout says, or else the AgentModel."""
+    settings = plan.agent.spec.langsmith
+    own = settings.scorer.wire() if settings and settings.scorer else None
+    scorer = plan.spec["evaluation"].get("scorer") or own
+    if not scorer:
+        return "none is named: it will end before anything is paid, and suggest one"
+    name = f" {scorer['name']}" if scorer.get("name") else ""
+    return f"{scorer['type']}{name}, a success from {scorer.get('threshold', '1')}"

@@ -16,7 +16,11 @@ from modelops.api.v1alpha1.names import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.mcp_server.callers import Need
 from modelops.mcp_server.control_tools import abort_rollout, cancel_training, pause_rollout
 from modelops.mcp_server.deployment_tools import deploy_model_to_agent, monitor_deployment
-from modelops.mcp_server.evaluation_tools import evaluate_model_vs_baseline, monitor_evaluation
+from modelops.mcp_server.evaluation_tools import (
+    evaluate_model_vs_baseline,
+    monitor_evaluation,
+    plan_evaluation,
+)
 from modelops.mcp_server.guarded_tool import GuardedTool
 from modelops.mcp_server.person_tools import approve_rollout, approve_training, rollback_agent
 from modelops.mcp_server.reading_tools import (
@@ -65,6 +69,7 @@ TOOLS: Final[tuple[tuple[Callable[..., Any], str, ToolAnnotations, tuple[Need, .
     (deploy_model_to_agent, "Move an agent to a model", _MOVES_TRAFFIC, (_CREATE_ROLLOUT,)),
     (list_agent_models, "Show an agent's models", READS, (Need("list", AGENT_MODELS),)),
     (estimate_training, "Estimate a training", _ESTIMATES, (_CREATE_RUN,)),
+    (plan_evaluation, "Say what an evaluation can show", READS, (Need("list", ROLLOUTS),)),
     (list_datasets, "List datasets", _READS_OUTSIDE, (Need("list", AGENT_MODELS),)),
     (monitor_evaluation, "Follow an evaluation", READS, (Need("get", ROLLOUTS),)),
     (monitor_deployment, "Follow a deployment", READS, (Need("get", ROLLOUTS),)),

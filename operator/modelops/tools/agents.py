@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.client import AsyncClient
 from modelops.domain.nearest import did_you_mean
@@ -25,9 +27,10 @@ async def find_agent(client: AsyncClient, agent_name: str) -> AgentModel:
     if not found:
         namespace = await client.namespace()
         known = [one.spec.agent for one in listed]
+        hint = did_you_mean(agent_name, known, none="it has no AgentModel")
         raise ToolRefused(
-            f"namespace {namespace} has no agent {agent_name!r}: "
-            f"{did_you_mean(agent_name, known, none='it has no AgentModel; create one with `modelops init`')}"
+            f"namespace {namespace} has no agent {agent_name!r}: {hint}{'' if hint.endswith('?') else '.'} An agent of "
+            f"agents.yaml that has no AgentModel gets one by `modelops init {quote(agent_name)}`"
         )
     return found[0]
 

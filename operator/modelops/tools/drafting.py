@@ -88,6 +88,10 @@ async def draft_agent(client: AsyncClient, request: DraftRequest) -> Draft:
         guesses.append(
             "the names of the datasets follow the agent's: --training-dataset, --evaluation-dataset"
         )
+    guesses.append(
+        "nothing says which answers are right: write spec.langsmith.scorer. Without it the first evaluation costs "
+        "nothing, and suggests one that fits the examples"
+    )
     selector = await _selector(client, place, name)
     if selector:
         spec["config"]["workloadSelector"] = {"matchLabels": selector}

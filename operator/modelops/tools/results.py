@@ -104,6 +104,9 @@ class Comparison(Result):
     findings: tuple[str, ...]
     created: bool
     message: str
+    report_url: str | None = Field(
+        default=None, description="The report with examples side by side, on the Hub."
+    )
 
 
 class Deployment(Result):
@@ -134,6 +137,32 @@ class ModelVersion(Result):
     training_method: str
     training_dataset: str
     hub_repo: str
+
+
+class EvaluationChances(Result):
+    """What an evaluation is likely to show. Nothing was asked or created."""
+
+    agent_name: str
+    examples: int
+    margin_points: float = Field(description="Percentage points by which the candidate may be worse.")
+    disagreement_points: float = Field(
+        description="Percentage of the examples that only one of the models is assumed to solve."
+    )
+    expected_gain_points: float = Field(
+        description="Percentage points by which the candidate is expected to be better."
+    )
+    pass_if_equal: float = Field(description="Probability that an equal candidate passes, 0 to 1.")
+    pass_if_expected_gain: float = Field(
+        description="Probability that a candidate with the expected gain passes."
+    )
+    pass_if_half_margin_worse: float = Field(
+        description="Probability that a candidate passes which is worse by half the margin."
+    )
+    minutes: int = Field(description="Estimated minutes for the answers of both models.")
+    is_poor: bool = Field(
+        description="Whether even the expected gain is probably not shown: such an evaluation is refused."
+    )
+    message: str
 
 
 class AgentModels(Result):

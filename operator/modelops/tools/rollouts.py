@@ -35,8 +35,11 @@ Seen = Callable[[Rollout], None]
 class EvaluationRequest:
     """What is to be compared with the stable model.
 
-    `candidate_model`: see `candidates.candidate_of`. `scorer`: exact, contains, …, as the API names it; `threshold` and
-    `margin_points` as there. What is None comes from the agent's last Rollout, and then from the API's defaults.
+    `candidate_model`: see `candidates.candidate_of`. `scorer`: exact, json, …, as the API names it, or `custom:<name>`
+    for a team's own; `threshold` and `margin_points` as there. What is None comes from the agent's last Rollout, and
+    then from the API's defaults. The scorer has none: it comes from the AgentModel's langsmith.scorer, and without that
+    the Rollout ends before anything is paid, with a suggestion from the dataset.
+    `accept_low_power` never comes from there: it is about one evaluation.
     `max_usd`: the most that it may cost; None for the approval threshold of the agent, of a deployment for the month's
     budget, of which what is above the threshold needs an approval.
     """
@@ -49,6 +52,8 @@ class EvaluationRequest:
     threshold: str | None = None
     margin_points: str | None = None
     max_examples: int | None = None
+    expected_gain_points: str | None = None
+    accept_low_power: bool = False
     max_usd: str | None = None
 
 
@@ -184,18 +189,20 @@ async def _spec_and_last_rollout(
             "not be trained on"
         )
     candidate = candidate_of(await read_record(client, agent), request.candidate_model)
-    last = await _last_rollout(client, agent)
+    last = await last_rollout(client, agent)
     evaluation: dict[str, Any] = last.spec.evaluation.wire() if last else {}
+    evaluation.pop("acceptLowPower", None)
     if request.eval_dataset_id:
         evaluation["dataset"] = request.eval_dataset_id
-    if request.scorer:
-        evaluation["scorer"] = {"type": request.scorer}
-    if request.threshold:
-        evaluation["scorer"] = {**evaluation.get("scorer", {}), "threshold": request.threshold}
+    evaluation |= _scorer(request, agent, evaluation.get("scorer"))
     if request.margin_points:
         evaluation["marginPoints"] = request.margin_points
     if request.max_examples:
         evaluation["maxExamples"] = request.max_examples
+    if request.expected_gain_points:
+        evaluation["expectedGainPoints"] = request.expected_gain_points
+    if request.accept_low_power:
+        evaluation["acceptLowPower"] = True
     spec = {
         "agentModelRef": {"name": agent.metadata.name},
         "candidate": candidate,
@@ -204,6 +211,28 @@ async def _spec_and_last_rollout(
         "requestedBy": (await client.whoami()).name,
     }
     return agent, spec, last
+
+
+def _scorer(request: EvaluationRequest, agent: AgentModel, last: dict[str, Any] | None) -> dict[str, Any]:
+    """The field `scorer` of an evaluation as the request changes it; empty where it changes nothing.
+
+    `last`: the scorer of the agent's last Rollout, where that named one. Raises ToolRefused.
+    """
+    if request.scorer:
+        kind, _, name = request.scorer.partition(":")
+        scorer = {"type": kind, **({"name": name} if name else {})}
+    elif not request.threshold:
+        return {}
+    else:
+        own = agent.spec.langsmith.scorer if agent.spec.langsmith else None
+        scorer = last or (own.wire() if own else {})
+        if not scorer:
+            raise ToolRefused(
+                f"threshold {request.threshold} is of no use without a scorer, and neither a Rollout nor the "
+                f"AgentModel of {agent.spec.agent} names one: name it as well, such as chrF"
+            )
+    threshold = {"threshold": request.threshold} if request.threshold else {}
+    return {"scorer": {**scorer, **threshold}}
 
 
 async def deployment_spec(
@@ -246,7 +275,7 @@ def comparison_of(
     rollout: Rollout, agent: AgentModel, *, created: bool, metrics: Sequence[str]
 ) -> Comparison:
     """A Rollout as the answer to the question which model is better."""
-    status = rollout.status.evaluation
+    status = rollout.status.evaluated
     baseline, candidate = (status.baseline, status.candidate) if status else (None, None)
     interval = [number(one) for one in status.interval_points] if status else []
     low, high = interval if len(interval) == 2 else (None, None)
@@ -266,6 +295,7 @@ def comparison_of(
         findings=status.findings if status else (),
         created=created,
         message=what_happens(rollout),
+        report_url=(status.report_url or None) if status else None,
     )
 
 
@@ -318,11 +348,11 @@ def _known_metrics(metrics: Sequence[str]) -> None:
         raise ToolRefused(f"unknown metrics {', '.join(unknown)}: use any of {', '.join(METRICS)}")
 
 
-async def _last_rollout(client: AsyncClient, agent: AgentModel) -> Rollout | None:
+async def last_rollout(client: AsyncClient, agent: AgentModel) -> Rollout | None:
     """The agent's newest Rollout with an evaluation: the team's own scorer, margin and limits."""
     mine = [
         one
         for one in (await client.rollouts.list()).items
-        if one.spec.agent_model_ref.name == agent.metadata.name and one.status.evaluation is not None
+        if one.spec.agent_model_ref.name == agent.metadata.name and one.status.evaluated is not None
     ]
     return max(mine, key=lambda one: str(one.metadata.creation_timestamp), default=None)

@@ -81,6 +81,17 @@ def test_every_command_has_a_description_and_fits_a_narrow_terminal(
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_a_command_of_two_words_is_not_the_first_word_with_an_argument(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for words in (["evaluate", "plan", "--help"], ["evaluate", "docs", "--help"]):
+        with pytest.raises(SystemExit):
+            main(words)
+    plan, evaluate = capsys.readouterr().out.split("usage: ")[1:]
+    assert plan.startswith("modelops evaluate plan ")
+    assert evaluate.startswith("modelops evaluate [")
+
+
 def test_a_reader_that_has_ended_is_no_error() -> None:
     program = f"exec {sys.executable} -m modelops.cli crds 2>&1 >&3 | cat >&2"
     done = subprocess.run(

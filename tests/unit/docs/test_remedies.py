@@ -101,6 +101,8 @@ _ROLLOUT: Final = {
     "TokenRefused": "unit/rollout/test_rollout_refusals.py::test_a_refused_token_is_waited_for_until_another_is_in_the_secret",
     "EndpointNotCreated": "unit/rollout/test_rollout_refusals.py::test_why_the_endpoint_does_not_start_is_said_and_it_is_waited_for",
     "EndpointFailed": "unit/rollout/test_rollout_refusals.py::test_an_endpoint_that_fails_ends_the_rollout",
+    "OverMaxMonthlyUSD": "unit/rollout/test_evaluation_ceilings.py::test_a_standing_cost_within_the_limit_is_not_refused",
+    "LowPower": "unit/rollout/test_evaluation_plan.py::test_a_poor_chance_that_the_spec_accepts_is_only_planned",
     "EvaluationFailed": "e2e/test_happy_path.py::test_a_better_model_is_trained_evaluated_promoted_and_rolled_back",
     "EvaluationInconclusive": "cases/test_gate.py::test_prose_that_no_model_reproduces_exactly_is_inconclusive_and_a_better_scorer_is_named",
     "BaselineUnavailable": "cases/test_rollout_truth.py::test_a_service_that_does_not_answer_is_named_by_the_reason",

@@ -5,7 +5,12 @@ import pytest
 from modelops.domain.refusals import RefusalContext, refusal_message
 
 DATASET = "spec.evaluation.dataset ls://d of Rollout r"
-CONTEXT = RefusalContext(agent_model="docs", dataset=DATASET, new_object="a new rollout")
+CONTEXT = RefusalContext(
+    agent_model="docs",
+    dataset=DATASET,
+    scorer="spec.evaluation.scorer of Rollout r",
+    new_object="a new rollout",
+)
 
 
 @pytest.mark.parametrize(
@@ -15,6 +20,7 @@ CONTEXT = RefusalContext(agent_model="docs", dataset=DATASET, new_object="a new 
         ("DatasetEmpty", DATASET),
         ("TrainTestOverlap", DATASET),
         ("LangSmithRefused", DATASET),
+        ("ScorerMissing", "spec.evaluation.scorer of Rollout r"),
         ("PromptRenderFailed", "spec.prompt of AgentModel docs"),
         ("LangSmithUnauthorized", "spec.secretRefs.langsmith of AgentModel docs"),
         ("HubUnauthorized", "spec.secretRefs.huggingFace of AgentModel docs"),

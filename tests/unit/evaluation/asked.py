@@ -1,7 +1,8 @@
 """A request, questions and answers for tests of the evaluation's arithmetic."""
 
+from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.evaluation.journal import Answer
-from modelops.evaluation.questions import Question
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import ArmName, Request
 
 ARM = {"model": "m", "base_url": "http://127.0.0.1:1/v1", "api_key_env": "KEY"}
@@ -43,4 +44,6 @@ def answer(arm: ArmName, example: int, text: str | None, *, repetition: int = 0,
     )
 
 
+TEXT_SCORERS = [kind for kind in ScorerType if kind not in (ScorerType.TESTS, ScorerType.CUSTOM)]
+"""Those that compare texts, without anything else."""
 QUESTIONS = [Question(example=str(n), inputs={}, messages=(), target="yes") for n in range(100)]

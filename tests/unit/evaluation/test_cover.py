@@ -15,7 +15,7 @@ from tests.unit.evaluation.asked import ARM, answer, request
 
 from modelops.evaluation import cover as covering
 from modelops.evaluation.cover import billed_usd, cover, longest_seconds
-from modelops.evaluation.questions import Question
+from modelops.evaluation.question import Question
 from modelops.evaluation.request import Request
 
 
@@ -72,7 +72,7 @@ def questions(count: int) -> list[Question]:
 
 def test_the_calls_cost_what_the_dearest_provider_asks_for_each_example(url: str) -> None:
     few, many = (cover(asked(url), questions(count)) for count in (50, 5000))
-    call = Decimal("0.000003") * (8 + 100) + Decimal("0.00002") * 512
+    call = Decimal("0.000003") * 111 + Decimal("0.00002") * 512
     assert (Decimal(few["calls_usd"]), Decimal(many["calls_usd"])) == (50 * call, 5000 * call)
     assert (few["unpriced"], few["unanswered"]) == ([], [])
 

@@ -9,9 +9,10 @@ from tests.unit.evaluation.asked import QUESTIONS, answer, request
 
 from modelops.evaluation.journal import AnswerJournal
 from modelops.evaluation.latency import percentile_ms, quantile_ratio
-from modelops.evaluation.outcome import compare_arms, score_answers
+from modelops.evaluation.outcome import compare_arms
 from modelops.evaluation.request import ARMS
 from modelops.evaluation.result import points, result_document
+from modelops.evaluation.scored_answers import score_answers
 from modelops.workdir import ProgramFailure, WorkDir, run_program
 
 

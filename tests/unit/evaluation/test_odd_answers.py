@@ -128,14 +128,13 @@ def test_usage_of_any_kind_spoils_no_answer(ask: Ask, usage: Any) -> None:
     assert reply.cost_usd is None or Decimal(reply.cost_usd) >= 0
 
 
+KEYS = ("choices", "message", "content", "usage", "finish_reason", "text", "cost", "model")
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["choices", "message", "content", "usage", "finish_reason", "text", "cost", "model"]
-            ),
+            st.sampled_from([*KEYS, "tool_calls", "function_call", "function", "name", "arguments"]),
             inner,
             max_size=3,
         )
@@ -147,7 +146,9 @@ json_values = st.recursive(
 @settings(max_examples=40, deadline=None)
 @given(
     value=json_values,
-    where=st.sampled_from(["body", "choices", "choice", "message", "content", "usage", "finish"]),
+    where=st.sampled_from(
+        ["body", "choices", "choice", "message", "content", "calls", "function", "usage", "finish"]
+    ),
 )
 def test_any_json_is_a_text_or_a_failed_call(service: Service, value: Any, where: str) -> None:
     answers = {
@@ -156,6 +157,8 @@ def test_any_json_is_a_text_or_a_failed_call(service: Service, value: Any, where
         "choice": (200, {}, json.dumps({"choices": [value]}).encode()),
         "message": ok(value),
         "content": said(value),
+        "calls": ok({"role": "assistant", "tool_calls": value}),
+        "function": ok({"role": "assistant", "tool_calls": [{"function": value}]}),
         "usage": said("x", usage=value),
         "finish": said("x", finish=value),
     }
@@ -163,7 +166,37 @@ def test_any_json_is_a_text_or_a_failed_call(service: Service, value: Any, where
         patch.setenv("KEY", KEY)
         reply = ask_with(service, answers[where])
     assert isinstance(reply.text, str) != isinstance(reply.error, str)
-    assert json.dumps([reply.text, reply.finish, reply.model, reply.cost_usd, reply.prompt_tokens])
+    assert json.dumps(
+        [reply.text, reply.calls, reply.finish, reply.model, reply.cost_usd, reply.prompt_tokens]
+    )
+
+
+def called(arguments: Any, name: Any = "read") -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "calls"),
+    [
+        ({"content": None, "tool_calls": [{"id": "c1", **called('{"n": 1}')}]}, "", [called('{"n": 1}')]),
+        (
+            {"content": "I look.", "tool_calls": [called("{}"), called("")]},
+            "I look.",
+            [called("{}"), called("")],
+        ),
+        ({"tool_calls": [called({"n": True})]}, "", [called('{"n": true}')]),
+        ({"content": None, "function_call": {"name": "read", "arguments": "{}"}}, "", [called("{}")]),
+        ({"content": None, "tool_calls": [called("{}", 7)]}, "", [called("{}", "")]),
+        ({"content": None, "tool_calls": [called("half \ud83d")]}, "", [called("half ?")]),
+        ({"content": "x", "tool_calls": None}, "x", []),
+        ({"content": "x", "tool_calls": {}}, "x", []),
+    ],
+)
+def test_a_call_of_a_tool_is_an_answer(
+    ask: Ask, message: dict[str, Any], text: str, calls: list[dict[str, Any]]
+) -> None:
+    reply = ask(ok({"role": "assistant", **message}, finish="tool_calls"))
+    assert (reply.text, list(reply.calls), reply.error, reply.attempts) == (text, calls, None, 1)
 
 
 @pytest.mark.parametrize(

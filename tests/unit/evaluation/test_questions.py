@@ -1,5 +1,6 @@
 """Which held-out examples the models are asked: those that a training would use, each question once."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +10,11 @@ from tests.unit.evaluation.asked import answer, request
 
 from modelops.datasets.download import Example, LoadedDataset
 from modelops.evaluation.learnt_inputs import LearntInputs, TrainingInputs
-from modelops.evaluation.outcome import compare_arms, score_answers
-from modelops.evaluation.questions import Question, select_questions
+from modelops.evaluation.outcome import compare_arms
+from modelops.evaluation.question import Question
+from modelops.evaluation.questions import select_questions
 from modelops.evaluation.request import ARMS, Request
+from modelops.evaluation.scored_answers import score_answers
 from modelops.workdir import ProgramFailure
 
 PLAIN = {"user": "{{ inputs.task }}", "assistant": "{{ outputs.text }}"}
@@ -109,7 +112,7 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "read", "arguments"
     [
         (
             {"text": "", "tool_calls": [CALL]},
-            r"a call of a tool \(outputs\.tool_calls\) and no text, and calls cannot",
+            r"a call of a tool \(outputs\.tool_calls\) and no text, and the models would get no tool",
         ),
         (
             {"text": " ", "message": {"tool_calls": [CALL]}},
@@ -173,3 +176,67 @@ def test_a_refusal_says_how_many_examples_have_the_fault(
         selected([*RIGHT, *[broken] * 3], asked(prompt=prompt))
     assert failure.value.reason == reason
     assert str(failure.value).startswith(says)
+
+
+TOOL = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
+AS_CHAT = [{"role": "user", "content": "Read a."}]
+
+
+def with_tools(outputs: dict[str, Any], tools: Any = (TOOL,)) -> dict[str, Any]:
+    return {"inputs": {"messages": AS_CHAT, "tools": list(tools)}, "outputs": {"text": "", **outputs}}
+
+
+def test_the_models_get_the_tools_of_the_example_and_its_calls_are_expected() -> None:
+    langchain = {"name": "read", "args": {"path": "a"}, "id": "c9"}
+    anthropic = {"name": "read", "input_schema": {}}
+    examples = [
+        with_tools({"tool_calls": [CALL]}),
+        with_tools({"text": "I read it.", "tool_calls": [langchain]}, tools=[anthropic]),
+        with_tools({"text": "Done."}),
+    ]
+    called, beside_a_text, said = selected(examples, asked())[0]
+    assert (called.tools, called.calls, called.target) == ((TOOL,), (CALL,), "")
+    assert [one["function"] for one in beside_a_text.calls] == [
+        {"name": "read", "arguments": '{"path": "a"}'}
+    ]
+    assert beside_a_text.tools == ({"type": "function", "function": {"name": "read"}},)
+    assert (said.tools, said.calls, said.target) == ((TOOL,), (), "Done.")
+
+
+def test_other_tools_make_another_question() -> None:
+    other = {"type": "function", "function": {"name": "read", "parameters": {}}}
+    examples = [with_tools({"tool_calls": [CALL]}), with_tools({"tool_calls": [CALL]}, tools=(other,))]
+    assert len(selected([*examples, *examples], asked())[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (
+            with_tools({"tool_calls": [{"function": {"name": "write", "arguments": "{}"}}]}),
+            "it expects a call of 'write', which its inputs.tools do not define",
+        ),
+        (
+            with_tools({"tool_calls": [{"function": {"name": "read", "arguments": "{"}}]}),
+            "the arguments of a call that it expects are not JSON",
+        ),
+        (with_tools({"tool_calls": [CALL]}, tools=["read"]), r"inputs.tools\[0\]: must be an object"),
+        (
+            {"inputs": {"messages": AS_CHAT}, "outputs": {"text": "", "tool_calls": [CALL]}},
+            "put the definitions of its tools into inputs.tools beside inputs.messages",
+        ),
+    ],
+)
+def test_calls_that_no_model_could_make_are_refused_by_example(broken: dict[str, Any], says: str) -> None:
+    with pytest.raises(ProgramFailure, match=says) as failure:
+        selected([broken], asked())
+    assert failure.value.reason == "DatasetShapeInvalid"
+
+
+def test_a_dataset_without_a_scorer_is_refused_with_the_one_that_fits() -> None:
+    examples = [example(f"task {n}", json.dumps({"n": n})) for n in range(30)]
+    with pytest.raises(
+        ProgramFailure, match=r"Of the 30 expected answers in ls://d most are JSON"
+    ) as failure:
+        selected(examples, asked(scorer=None))
+    assert failure.value.reason == "ScorerMissing"

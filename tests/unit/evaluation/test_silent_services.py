@@ -10,7 +10,7 @@ import pytest
 from tests.loopback_server import EndlessAnswer, serving
 from tests.unit.evaluation.asked import request
 
-from modelops.evaluation import check, model_client
+from modelops.evaluation import check
 from modelops.evaluation.model_client import ModelClient
 from modelops.evaluation.reply import Reply
 from modelops.evaluation.request import Arm
@@ -22,7 +22,6 @@ TEST_SECONDS = 10.0
 @pytest.fixture
 def arm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Arm]:
     monkeypatch.setenv("KEY", "sk-key")
-    monkeypatch.setattr(model_client, "ANSWER_SECONDS", LIMIT_SECONDS)
     monkeypatch.setattr(check, "KEY_TIMEOUT_SECONDS", LIMIT_SECONDS)
     with serving(EndlessAnswer) as url:
         yield Arm(
@@ -32,7 +31,7 @@ def arm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Arm]:
 
 def test_a_call_of_a_model_ends_in_time(arm: Arm) -> None:
     async def ask() -> Reply:
-        client = ModelClient("baseline", arm, prompt=request().prompt)
+        client = ModelClient("baseline", arm, prompt=request().prompt, timeout_seconds=LIMIT_SECONDS)
         try:
             async with asyncio.timeout(TEST_SECONDS):
                 return await client.ask([{"role": "user", "content": "x"}])

@@ -7,10 +7,12 @@ import pytest
 from tests.unit.evaluation.asked import QUESTIONS, answer, request
 
 from modelops.datasets.download import Example
-from modelops.evaluation import outcome as outcome_module
-from modelops.evaluation.outcome import MOST_SLOW, compare_arms, score_answers
-from modelops.evaluation.questions import _question
+from modelops.evaluation import scored_answers as scored_answers_module
+from modelops.evaluation.outcome import compare_arms
+from modelops.evaluation.question_of_example import question_of
 from modelops.evaluation.request import ARMS, Request
+from modelops.evaluation.scored_answers import NO_SCORE, score_answers
+from modelops.evaluation.scorers.interface import MOST_SLOW
 from modelops.evaluation.time_limit import TooSlow, processor_time_limit
 from modelops.workdir import ProgramFailure
 
@@ -21,7 +23,7 @@ CUT_OFF = "a" * 500
 
 @pytest.fixture(autouse=True)
 def _short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome_module, "READ_SECONDS", 0.02)
+    monkeypatch.setattr(scored_answers_module, "READ_SECONDS", 0.02)
 
 
 def asked() -> Request:
@@ -58,20 +60,20 @@ def test_a_pattern_that_is_too_slow_for_many_answers_is_refused_by_name() -> Non
 
 
 def test_only_a_pattern_is_to_be_simplified(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome_module, "READ_SECONDS", 1e-6)
+    monkeypatch.setattr(scored_answers_module, "READ_SECONDS", 1e-6)
     as_json = request(prompt={**request().prompt.wire(), "parse": {"type": "json"}})
     long = f"[{'1,' * 500_000}1]"
     answers = [answer("candidate", n, long) for n in range(MOST_SLOW)]
-    assert set(score_answers(as_json, QUESTIONS, answers).values()) == {None}
+    assert set(score_answers(as_json, QUESTIONS, answers).values()) == {NO_SCORE}
 
 
 def test_a_target_that_takes_too_long_to_read_is_refused_before_any_question_is_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("modelops.evaluation.questions.READ_SECONDS", 0.02)
+    monkeypatch.setattr("modelops.evaluation.question_of_example.READ_SECONDS", 0.02)
     example = Example(id="e1", inputs={"task": "x"}, outputs={"text": CUT_OFF}, metadata={})
     with pytest.raises(ProgramFailure, match="target of example e1") as failure:
-        _question(example, request=asked())
+        question_of(example, request=asked(), scorer=None)
     assert failure.value.reason == "PromptRenderFailed"
 
 

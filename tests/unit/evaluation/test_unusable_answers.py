@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.unit.evaluation.asked import QUESTIONS, answer, request
+from tests.unit.evaluation.asked import QUESTIONS, TEXT_SCORERS, answer, request
 
-from modelops.api.v1alpha1.rollout import ScorerType
+from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.evaluation.evaluate import require_answers_of_candidate
-from modelops.evaluation.outcome import Outcome, compare_arms, is_success, score_answers
+from modelops.evaluation.outcome import Outcome, compare_arms
 from modelops.evaluation.request import ARMS
 from modelops.evaluation.result import result_document
+from modelops.evaluation.scored_answers import NO_SCORE, is_success, score_answers
 from modelops.workdir import ProgramFailure
 
 PARSES = ({"type": "text"}, {"type": "json"}, {"type": "regex", "pattern": "<(.*)>"})
@@ -34,7 +35,7 @@ def outcome(baseline: str | None, candidate: str | None, **changes: Any) -> Outc
         st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(repr),
     ),
     parse=st.sampled_from(PARSES),
-    scorer=st.sampled_from(ScorerType),
+    scorer=st.sampled_from(TEXT_SCORERS),
     threshold=st.sampled_from(["0", "0.5", "1"]),
 )
 @example(text=DIGITS, parse=PARSES[1], scorer=ScorerType.JSON, threshold="1")
@@ -50,9 +51,9 @@ def test_any_text_is_one_answer_with_a_score_or_none(
         scorer={"type": scorer.value, "threshold": threshold},
     )
     one = answer("candidate", 0, text)
-    value = score_answers(asked, QUESTIONS[:1], [one])[one.key]
-    assert value is None or 0 <= value <= 1
-    assert value is not None or not is_success(asked, value)
+    score = score_answers(asked, QUESTIONS[:1], [one])[one.key]
+    assert score.value is None or 0 <= score.value <= 1
+    assert score.value is not None or not is_success(asked, score)
 
 
 @pytest.mark.parametrize("threshold", ["0", "0.35", "1"])
@@ -68,7 +69,7 @@ def test_answer_that_cannot_be_read_is_no_success_at_any_threshold(threshold: st
 
 
 @pytest.mark.parametrize("threshold", ["0", "1"])
-@pytest.mark.parametrize("scorer", list(ScorerType))
+@pytest.mark.parametrize("scorer", TEXT_SCORERS)
 @pytest.mark.parametrize(
     ("parse", "text"),
     [
@@ -88,10 +89,10 @@ def test_an_empty_answer_is_no_success_even_where_it_equals_the_target(
     )
     one = answer("candidate", 0, text)
     scores = score_answers(asked, [replace(QUESTIONS[0], target="")], [one])
-    assert scores == {one.key: None}
+    assert scores == {one.key: NO_SCORE}
 
 
-@pytest.mark.parametrize("scorer", list(ScorerType))
+@pytest.mark.parametrize("scorer", TEXT_SCORERS)
 def test_two_models_without_any_success_are_inconclusive_with_the_reason(scorer: ScorerType) -> None:
     asked = request(scorer={"type": scorer.value, "threshold": "1"})
     found = outcome("<no>", "<no>", scorer={"type": scorer.value, "threshold": "1"})

@@ -1,13 +1,22 @@
 """The score of an answer, and the cost of tokens."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from tests.unit.evaluation.asked import QUESTIONS, request
 
-from modelops.api.v1alpha1.rollout import ScorerType
+from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.gates.cost import busy_seconds, per_1k_tokens
-from modelops.domain.gates.scoring import score, token_f1
+from modelops.domain.gates.scoring import token_f1
+from modelops.evaluation.scorers.choice import scorer_of
+from modelops.evaluation.scorers.interface import Score, ToScore
 from modelops.trainers import tiny_model
+
+
+def scored(scorer: ScorerType, answer: str, target: str) -> Score:
+    found = scorer_of(request(scorer={"type": scorer.value, "threshold": "1"}))
+    return found.scores([ToScore(question=replace(QUESTIONS[0], target=target), text=answer)])[0]
 
 
 @pytest.mark.parametrize(
@@ -16,7 +25,7 @@ from modelops.trainers import tiny_model
         (ScorerType.EXACT, " a\n", "a", 1.0),
         (ScorerType.EXACT, "A", "a", 0.0),
         (ScorerType.JSON, '{"b": 1, "a": [2]}', '{"a": [2], "b": 1}', 1.0),
-        (ScorerType.JSON, "no json", "{}", 0.0),
+        (ScorerType.JSON, "no json", "{}", None),
         (ScorerType.JSON, '{"ok": 1}', '{"ok": true}', 0.0),
         (ScorerType.JSON, '[{"ok": false}]', '[{"ok": 0}]', 0.0),
         (ScorerType.JSON, '{"ok": true}', '{"ok": true}', 1.0),
@@ -34,8 +43,8 @@ from modelops.trainers import tiny_model
         (ScorerType.TOKEN_F1, "read 文件", "read file", 2 / 5),
     ],
 )
-def test_scores(scorer: ScorerType, answer: str, target: str, expected: float) -> None:
-    assert score(scorer, answer=answer, target=target) == pytest.approx(expected)
+def test_scores(scorer: ScorerType, answer: str, target: str, expected: float | None) -> None:
+    assert scored(scorer, answer, target).value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

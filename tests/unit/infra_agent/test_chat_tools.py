@@ -66,7 +66,9 @@ def test_the_five_tools_have_their_names_and_inputs_of_the_mission() -> None:
     }
     assert set(tools) == set(wanted)
     for name, inputs in wanted.items():
-        assert tools[name] - {"max_usd"} == inputs, "and none with which a model could approve"
+        assert tools[name] - {"max_usd", "scorer", "threshold"} == inputs, (
+            "and none with which a model could approve"
+        )
 
 
 async def test_a_plan_is_carried_out_once_it_is_approved() -> None:

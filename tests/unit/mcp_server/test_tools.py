@@ -46,7 +46,7 @@ MISSION = {
     ),
     "list_agent_models": (["agent_name"], ["models"]),
 }
-ADDED = {"max_usd", "quote_id", "wait_seconds", "idempotency_key", "page", "limit"}
+ADDED = {"max_usd", "scorer", "threshold", "quote_id", "wait_seconds", "idempotency_key", "page", "limit"}
 READ_ONLY = {
     "monitor_training_job",
     "monitor_evaluation",
@@ -54,6 +54,7 @@ READ_ONLY = {
     "list_agent_models",
     "list_datasets",
     "agent_spending",
+    "plan_evaluation",
     "explain",
 }
 DESTRUCTIVE = {

@@ -65,7 +65,7 @@ def agent_model(**spec: Any) -> Json:
             "baseline": BASELINE,
             "config": {"configMapRef": {"name": FILE, "key": "agents.yaml"}},
             "prompt": {"user": "{{ inputs.task }}", "assistant": "{{ outputs.docstring }}"},
-            "langsmith": {"evaluationDataset": "ls://docs-eval"},
+            "langsmith": {"evaluationDataset": "ls://docs-eval", "scorer": {"type": "exact"}},
             "budget": {"monthlyUSD": "1000", "approvalAboveUSD": "500"},
             "secretRefs": {
                 "huggingFace": {"name": "tokens", "key": "hf"},

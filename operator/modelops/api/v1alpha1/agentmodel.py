@@ -22,6 +22,7 @@ from modelops.api.v1alpha1.meta import (
     Share,
     StatusModel,
 )
+from modelops.api.v1alpha1.scorer import Scorer
 from modelops.api.v1alpha1.training_config import TrainingConfig
 
 _TOKEN = r"^\S+$"
@@ -218,6 +219,10 @@ class LangSmithSettings(ApiModel):
         default=None,
         description="Held-out dataset of a Rollout that names none. Its examples must not be trained on. "
         "If it is empty, each rollout must set spec.evaluation.dataset.",
+    )
+    scorer: Scorer | None = Field(
+        default=None,
+        description="How answers to the evaluation dataset are scored in a Rollout that names no scorer.",
     )
 
 

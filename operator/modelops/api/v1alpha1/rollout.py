@@ -22,9 +22,9 @@ from modelops.api.v1alpha1.meta import (
     Measured,
     Money,
     Points,
-    Share,
     StatusModel,
 )
+from modelops.api.v1alpha1.scorer import Scorer
 
 _COMMIT = r"^[0-9a-f]{40}$"
 _VERSION = r"^v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?$"
@@ -73,28 +73,6 @@ class Candidate(
     )
 
 
-class ScorerType(StrEnum):
-    """The ways to score an answer against the example's expected answer."""
-
-    EXACT = "exact"
-    TOKEN_F1 = "tokenF1"
-    JSON = "json"
-
-
-class Scorer(ApiModel):
-    """How an answer is scored, and the score from which it is a success."""
-
-    type: ScorerType = Field(
-        default=ScorerType.EXACT,
-        description="Score of an answer against the example's expected answer, from 0 to 1. exact scores 1 "
-        "if both are equal. tokenF1 is the harmonic mean of shared words (precision and recall). json "
-        "scores 1 if both are equal as JSON.",
-    )
-    threshold: Share = Field(
-        default="1", description="Lowest score that counts as a success, from 0 to 1, as a decimal string."
-    )
-
-
 class Goal(StrEnum):
     """The hypotheses that an evaluation can test."""
 
@@ -116,15 +94,17 @@ class Evaluation(ApiModel):
         default=None,
         description="Held-out LangSmith dataset. If it is empty, the AgentModel's langsmith.evaluationDataset is used.",
     )
-    scorer: Scorer = Field(
-        default_factory=Scorer,
-        description="How an answer is scored, and the score from which it is a success.",
+    scorer: Scorer | None = Field(
+        default=None,
+        description="How an answer is scored, and the score from which it is a success. If it is empty, the "
+        "AgentModel's langsmith.scorer is used. Without both nothing is evaluated, and the message suggests one that "
+        "fits the examples.",
     )
-    margin_points: Points = Field(
-        default="5",
+    margin_points: Points | None = Field(
+        default=None,
         description="Margin in percentage points by which the candidate's success rate may be lower than "
         "the stable model's. The whole confidence interval of the difference must be above minus this "
-        "margin.",
+        "margin. If it is empty, it is 10 with up to 500 examples, and 5 with more.",
     )
     min_baseline_points: Points | None = Field(
         default=None,
@@ -143,6 +123,17 @@ class Evaluation(ApiModel):
         le=100000,
         description="Maximum number of held-out examples to use. If it is empty, all are used.",
     )
+    expected_gain_points: Points | None = Field(
+        default=None,
+        description="Percentage points by which the candidate is expected to be better. The plan has the probability "
+        "that such a candidate passes; below 0.5 the evaluation is refused unless acceptLowPower is true. If it is "
+        "empty, it is 2.",
+    )
+    accept_low_power: bool | None = Field(
+        default=None,
+        description="True accepts an evaluation that will probably not pass even a candidate with the expected gain. "
+        "If it is empty or false, such an evaluation is refused before anything is spent.",
+    )
     concurrency: int = Field(
         default=8, ge=1, le=64, description="Maximum number of model calls at the same time."
     )
@@ -152,6 +143,25 @@ class Evaluation(ApiModel):
         "is worse. RequireApproval asks a person: after the approval the canary stays at its first weight until a "
         "person approves the rest. Reject rejects the candidate. If it is empty, a canary requires an approval, and "
         "other strategies reject.",
+    )
+    timeout_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=1800,
+        description="Seconds after which a call without a complete answer has failed. If it is empty, it is 120.",
+    )
+    max_p95_milliseconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=1800000,
+        description="Limit of the 95th percentile of the candidate's latency, in milliseconds; a failed call counts as "
+        "slower. A candidate that is above it with a confidence of 95 percent is rejected. It takes 59 calls.",
+    )
+    max_monthly_usd: Money | None = Field(
+        default=None,
+        alias="maxMonthlyUSD",
+        description="Maximum cost of serving the candidate, in US dollars per month. A candidate with a higher "
+        "status.standingUSDPerMonth is refused before anything is spent.",
     )
 
 
@@ -492,11 +502,60 @@ class ArmResult(StatusModel):
     )
 
 
+class EvaluationPlan(StatusModel):
+    """What the evaluation is likely to show, computed before anything is paid for.
+
+    Probabilities are exact sums for models that disagree as often as assumed; they are from 0 to 1.
+    """
+
+    examples: int = Field(ge=0, description="Number of held-out examples that both models will be asked.")
+    margin_points: Measured = Field(
+        description="Margin in percentage points: that of the spec, or what follows from the number of examples."
+    )
+    disagreement_points: Measured = Field(
+        description="Percentage of examples that only one of the models is assumed to solve: what the agent's last "
+        "evaluation on the dataset showed, otherwise 20."
+    )
+    expected_gain_points: Measured = Field(
+        description="Percentage points by which the candidate is expected to be better."
+    )
+    pass_if_equal: Measured = Field(
+        description="Probability that a candidate passes which is as good as the stable model."
+    )
+    pass_if_expected_gain: Measured = Field(
+        description="Probability that a candidate passes which is better by expectedGainPoints."
+    )
+    pass_if_half_margin_worse: Measured = Field(
+        description="Probability that a candidate passes which is worse by half the margin."
+    )
+    minutes: int = Field(
+        ge=0,
+        description="Estimated minutes for the answers of both models, at the speed that the agent's last evaluation "
+        "showed, otherwise at 5 seconds a call.",
+    )
+    message: str = Field(
+        default="",
+        max_length=1024,
+        description="The plan in sentences, with a way forward where the chance is poor.",
+    )
+
+
 class EvaluationStatus(StatusModel):
-    """The result of the evaluation."""
+    """The plan of the evaluation, and its result once it ended."""
+
+    plan: EvaluationPlan | None = Field(
+        default=None,
+        description="What the evaluation is likely to show. It is written before anything is paid for; empty before.",
+    )
 
     examples: int = Field(
         default=0, ge=0, description="Number of held-out examples that both models were asked."
+    )
+    p95_ceiling: str = Field(
+        default="",
+        max_length=16,
+        description="Whether the candidate's latency is within maxP95Milliseconds: within, breached or unclear. Empty "
+        "if there is no limit.",
     )
     baseline: ArmResult | None = Field(default=None, description="Results of the stable model.")
     candidate: ArmResult | None = Field(default=None, description="Results of the candidate's model.")
@@ -510,16 +569,23 @@ class EvaluationStatus(StatusModel):
         max_length=2,
         description="Confidence interval of the difference: its lower and its upper end, in percentage points.",
     )
+    disagreement_points: str = Field(
+        default="",
+        max_length=16,
+        description="Percentage of examples that only one of the two models solved.",
+    )
     margin_points: str = Field(
-        default="", max_length=16, description="Margin of spec.evaluation.marginPoints, in percentage points."
+        default="", max_length=16, description="Margin of the evaluation, in percentage points."
     )
     scorer: str = Field(
-        default="", max_length=16, description="Type of the scorer: spec.evaluation.scorer.type."
+        default="",
+        max_length=80,
+        description="Scorer of the evaluation: its type, and the name of a scorer of your own.",
     )
     threshold: str = Field(
         default="",
         max_length=16,
-        description="Lowest score that counted as a success: spec.evaluation.scorer.threshold.",
+        description="Lowest score that counted as a success.",
     )
     dataset_version: str = Field(
         default="",
@@ -544,6 +610,12 @@ class EvaluationStatus(StatusModel):
         alias="callsUSD",
         description="Cost in US dollars of the calls that are billed one by one, by the service's bills. Empty if an "
         "answer had no bill.",
+    )
+    report_url: str = Field(
+        default="",
+        max_length=1024,
+        description="URL of the report on the Hub, in the data repository of the candidate. Empty if the candidate has "
+        "none, or if the report was not published.",
     )
     recorded: bool = Field(
         default=True, description="Whether LangSmith has every answer and score of the evaluation."
@@ -663,7 +735,8 @@ class RolloutStatus(StatusModel):
     )
     evaluation: EvaluationStatus | None = Field(
         default=None,
-        description="Result of the evaluation. Empty until it ended, and for an undo, which needs none.",
+        description="Plan of the evaluation, and its result once it has a verdict. Empty before it was planned, and "
+        "for an undo, which needs none.",
     )
     estimate_usd: Money | None = Field(
         default=None,
@@ -746,6 +819,11 @@ class RolloutStatus(StatusModel):
         description="Conditions of the rollout: Ready, Stalled, Reconciling, Approved, EndpointReady, Evaluated, "
         "RoutingPropagated, Finished, Succeeded.",
     )
+
+    @property
+    def evaluated(self) -> EvaluationStatus | None:
+        """The evaluation once it has a verdict: before that it has only its plan."""
+        return self.evaluation if self.evaluation is not None and self.evaluation.verdict else None
 
 
 _LATCHES = Rule(

@@ -1,12 +1,11 @@
-"""The score of one answer compared with its target, from 0 to 1."""
+"""The score of the text of one answer compared with what its example expects, from 0 to 1."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 
-from modelops.api.v1alpha1.rollout import ScorerType
-from modelops.domain.answer_json import UnreadableJsonError, read_json, same_json
+from modelops.domain.answer_json import read_json, same_json
 
 _WITHOUT_SPACES = (
     r"\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff"
@@ -16,13 +15,19 @@ _WITHOUT_SPACES = (
 _TOKENS = re.compile(rf"[{_WITHOUT_SPACES}]|[^\W{_WITHOUT_SPACES}]+")
 
 
-def score(scorer: ScorerType, *, answer: str, target: str) -> float:
-    """The score of a parsed answer: exact equality, token F1, or equality as JSON."""
-    if scorer is ScorerType.TOKEN_F1:
-        return token_f1(answer, target)
-    if scorer is ScorerType.JSON:
-        return 1.0 if _same_json(answer, target) else 0.0
-    return 1.0 if answer.strip() == target.strip() else 0.0
+def exact(answer: str, target: str) -> float:
+    """1 where both texts are equal without the space around them."""
+    return float(answer.strip() == target.strip())
+
+
+def equal_json(answer: str, target: str) -> float:
+    """1 where both are equal as JSON. Types count: `true` is not 1. Raises UnreadableJsonError."""
+    return float(same_json(read_json(answer), read_json(target)))
+
+
+def matches(answer: str, pattern: str) -> float:
+    """1 where the regular expression matches somewhere in the answer. Raises re.error."""
+    return float(re.search(pattern, answer) is not None)
 
 
 def token_f1(answer: str, target: str) -> float:
@@ -33,10 +38,3 @@ def token_f1(answer: str, target: str) -> float:
     answered, expected = (Counter(_TOKENS.findall(text.lower())) for text in (answer, target))
     shared = (answered & expected).total()
     return 2 * shared / (answered.total() + expected.total()) if shared else 0.0
-
-
-def _same_json(answer: str, target: str) -> bool:
-    try:
-        return same_json(read_json(answer), read_json(target))
-    except UnreadableJsonError:
-        return False

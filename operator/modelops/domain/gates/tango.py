@@ -55,7 +55,11 @@ def interval(pairs: Pairs, *, alpha: float, low_bound: float | None = None) -> I
 
 def score(pairs: Pairs, difference: float) -> float:
     """Tango's statistic for a true difference of `difference`, under which it is standard normal."""
-    n, gained, lost = pairs.n, pairs.gained, pairs.lost
+    return statistic(pairs.n, pairs.gained, pairs.lost, difference)
+
+
+def statistic(n: int, gained: int, lost: int, difference: float) -> float:
+    """`score` for counts that are known to be possible: sums over thousands of outcomes call it."""
     numerator = gained - lost - n * difference
     # The constrained maximum-likelihood estimate of the rate of `lost` pairs (Tango 1998, equation 4).
     b = -gained - lost + (2 * n - gained + lost) * difference

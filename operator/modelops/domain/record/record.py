@@ -65,6 +65,8 @@ class Record(RecordPart):
         default_factory=dict, validation_alias=AliasChoices("candidates_compared", "looks")
     )
     """How many candidates were evaluated on a dataset version, by `<dataset>@<as of>`; older records say `looks`."""
+    evaluation_choices: dict[str, str] = Field(default_factory=dict)
+    """Choices of the first evaluation on a dataset version (`domain.rollout.looks`), by `<dataset>@<as of>`."""
     endpoint_spend: dict[str, int] = Field(default_factory=dict)
     """Micro-USD by month: the cost of stopped endpoints, and the sum of settlements that were removed from the list."""
     strays: dict[str, int] = Field(default_factory=dict)

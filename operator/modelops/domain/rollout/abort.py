@@ -208,7 +208,7 @@ def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Roll
 def with_rejection(state: State, record: Record, version: str) -> Record:
     """The record after a candidate that was evaluated was rejected while another rollout may have the lock."""
     entry = record.entry(version)
-    if state.rollout.status.evaluation is None or entry is None or entry.deployment_status != "evaluated":
+    if state.rollout.status.evaluated is None or entry is None or entry.deployment_status != "evaluated":
         return record
     return record.with_entry(version, deployment_status="rejected")
 
@@ -228,9 +228,7 @@ def released_record(state: State, record: Record, reason: RolloutReason, message
     if not state.holds_agent_lock:
         return with_rejection(state, changed, done.version) if reason in REJECTIONS else changed
     changed = settle_reservation(state, release_endpoint(state, changed, EndpointRole.STOPPING))
-    changed = with_scores(state, changed, done.version).with_(
-        candidates_compared=with_candidate_counted(state, changed)
-    )
+    changed = with_candidate_counted(state, with_scores(state, changed, done.version))
     entry = record.entry(done.version)
     if entry is not None and reason in REJECTIONS:
         changed = changed.with_entry(done.version, deployment_status="rejected")
@@ -238,6 +236,6 @@ def released_record(state: State, record: Record, reason: RolloutReason, message
         pass
     elif entry is not None and state.rollout.status.intent is not None:
         changed = changed.with_entry(done.version, deployment_status="rolled_back")
-    elif entry is not None and state.rollout.status.evaluation is not None:
+    elif entry is not None and state.rollout.status.evaluated is not None:
         changed = changed.with_entry(done.version, deployment_status="evaluated")
     return changed.with_(active=None)

@@ -23,6 +23,7 @@ from modelops.domain.rollout.endpoint_cost import (
     standing_cost_warning,
 )
 from modelops.domain.rollout.evaluation import ensure_evaluation_checked
+from modelops.domain.rollout.evaluation_plan import ensure_evaluation_planned
 from modelops.domain.rollout.planned_cost import RolloutCost
 from modelops.domain.rollout.preconditions import secret_is_not_usable, unmet_precondition
 from modelops.domain.rollout.reservation import (
@@ -33,6 +34,7 @@ from modelops.domain.rollout.reservation import (
     with_cost_reserved,
 )
 from modelops.domain.rollout.review import end_outdated_review
+from modelops.domain.rollout.standing_ceiling import abort_if_standing_cost_too_high
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
 
@@ -63,9 +65,13 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
     cost = estimate_cost(state, candidate.target)
     if isinstance(cost, Plan):
         return cost
-    refusal = abort_if_over_limit(state, cost)
+    refusal = abort_if_standing_cost_too_high(state, candidate.target, cost) or abort_if_over_limit(
+        state, cost
+    )
     if refusal is None and state.rollout.status.offer is None:
         refusal = abort_if_over_budget(state, cost)
+    if refusal is None:
+        refusal = ensure_evaluation_planned(state)
     if refusal is not None:
         return refusal
     proposal = proposal_of(state, candidate.target, cost)
@@ -78,7 +84,7 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
 def with_known_version(state: State, candidate: ResolvedCandidate) -> ResolvedCandidate:
     """A candidate keeps the version that it got when the rollout had the lock before a person reviewed it."""
     known = state.rollout.status.candidate
-    if known is None or state.rollout.status.evaluation is None:
+    if known is None or state.rollout.status.evaluated is None:
         return candidate
     return ResolvedCandidate(target=candidate.target.model_copy(update={"version": known.version}))
 

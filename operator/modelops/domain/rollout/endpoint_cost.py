@@ -144,8 +144,8 @@ def calls_micro_usd(state: State, reservation: Reservation) -> int:
     status = state.rollout.status
     if was_reviewed(state):
         return 0
-    if status.evaluation is not None:
-        found = status.evaluation.calls_usd
+    if status.evaluated is not None:
+        found = status.evaluated.calls_usd
         return micro(found) if found is not None else reservation.calls_usd_micro
     before = (RolloutPhase.PENDING, RolloutPhase.AWAITING_APPROVAL, RolloutPhase.PROVISIONING)
     if reservation.pays_for_endpoint and status.phase in before:

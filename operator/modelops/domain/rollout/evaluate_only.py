@@ -30,9 +30,7 @@ def conclude_evaluate_only(state: State) -> RolloutPlan | None:
     changed = with_scores(state, changed, candidate.version)
     if candidate.version not in record.served:
         changed = changed.with_entry(candidate.version, deployment_status="evaluated")
-    changed = changed.with_(
-        completed={**record.completed, state.identity: done},
-        candidates_compared=with_candidate_counted(state, changed),
-        active=None,
+    changed = with_candidate_counted(state, changed).with_(
+        completed={**record.completed, state.identity: done}, active=None
     )
     return Plan(steps=(WriteRecord(record=changed, purpose="release: evaluated only"),), requeue_after=0)

@@ -24,7 +24,7 @@ from modelops.domain.rollout.actions import (
     StopProgram,
 )
 from modelops.domain.rollout.deadline import latest_end
-from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.evaluation_scores import assumptions, evaluation_dataset, evaluation_scorer
 from modelops.domain.rollout.evaluation_wait import billing_words, gives_up_waiting_for_token, latest_token
 from modelops.domain.rollout.learnt_data import learnt_data
 from modelops.domain.rollout.state import State
@@ -33,6 +33,8 @@ from modelops.ports import ProgramState
 
 RETRY_SECONDS = 15.0
 POLL_SECONDS = 0.25
+ANSWER_SECONDS = 120
+"""Seconds of one call of a model, where the spec names none."""
 OUTAGES = {
     "HubUnavailable": RolloutReason.HubUnavailable,
     "BaselineUnavailable": RolloutReason.BaselineUnavailable,
@@ -65,7 +67,7 @@ def undo_target(state: State) -> Target:
 def evaluation_check_is_running(state: State) -> RolloutPlan | None:
     """Comes before the steps that ask services: while the check runs, no service needs to be asked."""
     status = state.rollout.status
-    begun = state.holds_agent_lock or status.started_at is not None or status.evaluation is not None
+    begun = state.holds_agent_lock or status.started_at is not None or status.evaluated is not None
     if begun or state.secret_problem or is_proven(state):
         return None
     if state.check is UNSEEN:
@@ -76,7 +78,7 @@ def evaluation_check_is_running(state: State) -> RolloutPlan | None:
 
 def ensure_evaluation_checked(state: State, candidate: Target) -> RolloutPlan | None:
     """Runs the check: the examples exist and were not trained on, and the services accept the keys."""
-    if is_proven(state) or state.rollout.status.evaluation is not None:
+    if is_proven(state) or state.rollout.status.evaluated is not None:
         return None
     program = program_state(state.check)
     if program is None or program.result is None:
@@ -147,6 +149,9 @@ def refusal_context(state: State) -> RefusalContext:
         dataset=f"spec.evaluation.dataset {dataset} of Rollout {meta.name}"
         if state.rollout.spec.evaluation.dataset
         else f"spec.langsmith.evaluationDataset {dataset} of AgentModel {agent}",
+        scorer=f"spec.langsmith.scorer of AgentModel {agent}"
+        if evaluation_scorer(state) and not state.rollout.spec.evaluation.scorer
+        else f"spec.evaluation.scorer of Rollout {meta.name}",
         new_object="a new rollout",
     )
 
@@ -158,7 +163,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
     name = agent.metadata.name
     entry = next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)
     stable = next((e for e in record.endpoints if e.name == record.stable.endpoint_name), None)
-    spec = rollout.spec.evaluation
+    spec, scorer = rollout.spec.evaluation, evaluation_scorer(state)
 
     def side(target: Target, env: str, per_hour: int | None) -> dict[str, Any]:
         reference = "openRouter" if target.endpoint == "openrouter" else "huggingFace"
@@ -187,7 +192,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
             ),
         },
         "prompt": prompt.wire(),
-        "scorer": {"type": spec.scorer.type.value, "threshold": spec.scorer.threshold},
+        "scorer": scorer.wire() if scorer else None,
         "margin_points": spec.margin_points,
         "min_baseline_points": spec.min_baseline_points,
         "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",
@@ -195,5 +200,8 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "repetitions": 1,
         "concurrency": spec.concurrency,
         "max_examples": spec.max_examples,
+        "timeout_seconds": spec.timeout_seconds or ANSWER_SECONDS,
+        "max_p95_ms": spec.max_p95_milliseconds,
+        **assumptions(state),
         **learnt_data(record, candidate),
     }

@@ -20,7 +20,14 @@ from modelops.domain.rollout.evaluation import (
     report_failed_program,
     start_program,
 )
-from modelops.domain.rollout.evaluation_scores import evaluation_basis, evaluation_dataset
+from modelops.domain.rollout.evaluation_scores import (
+    dataset_version,
+    evaluation_basis,
+    evaluation_choices,
+    evaluation_dataset,
+    evaluation_scorer,
+)
+from modelops.domain.rollout.looks import look_findings, looks_with_next
 from modelops.domain.rollout.review import asks_a_person
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
@@ -29,7 +36,7 @@ from modelops.domain.rollout.targets import require_candidate_target
 
 def ensure_evaluated(state: State) -> RolloutPlan | None:
     """Runs the evaluation, waits for its result, and applies the verdict."""
-    if state.rollout.status.evaluation is not None or is_proven(state):
+    if state.rollout.status.evaluated is not None or is_proven(state):
         return None
     if state.evaluation is UNSEEN:
         return Plan(needs=RolloutFact.EVALUATION)
@@ -115,27 +122,35 @@ def await_review(state: State, verdict: EvaluationStatus, explanation: str) -> R
 
 def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
     """The evaluation's `result.json` as the status has it."""
-    version = f"{evaluation_dataset(state)}@{result.get('as_of', '')}"
-    scorer = state.rollout.spec.evaluation.scorer
+    record, version = state.require_record(), dataset_version(state, result.get("as_of"))
+    scorer = evaluation_scorer(state)
     warning = standing_cost_warning(state, state.rollout.status.standing_usd_per_month)
-    findings = (*((warning,) if warning else ()), *result.get("findings", ()))
+    looks = look_findings(
+        record, version, evaluation_choices(state, margin_points=str(result["margin_points"]))
+    )
+    findings = (*((warning,) if warning else ()), *looks, *result.get("findings", ()))
+    planned = state.rollout.status.evaluation
     return EvaluationStatus(
+        plan=planned.plan if planned is not None else None,
         examples=int(result["n"]),
         baseline=parse_arm(result["baseline"]),
         candidate=parse_arm(result["candidate"]),
         difference_points=str(result["difference_points"]),
         interval_points=tuple(str(end) for end in result["interval"]),
+        disagreement_points=str(result.get("disagreement_points") or ""),
+        p95_ceiling=str(result.get("p95_ceiling") or ""),
         margin_points=str(result["margin_points"]),
-        scorer=scorer.type.value,
-        threshold=scorer.threshold,
+        scorer=str(result.get("scorer") or (scorer.type.value if scorer else "")),
+        threshold=str(result.get("threshold") or (scorer.threshold if scorer else "")),
         dataset_version=version,
         verdict=str(result["verdict"]),
         recommendation=str(result["recommendation"]),
         experiment_url=str(result.get("experiment_url") or "")[:1024],
+        report_url=str(result.get("report_url") or "")[:1024],
         calls_usd=billed(result.get("calls_usd")),
         recorded=bool(result.get("recorded", True)),
         basis=evaluation_basis(state),
-        candidates_compared=state.require_record().candidates_compared.get(version, 0) + 1,
+        candidates_compared=looks_with_next(record, version),
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )
 

@@ -1,18 +1,22 @@
-"""What an evaluation leaves in the record: the registry's scores, and how many candidates were compared."""
+"""What an evaluation leaves in the record, and what later ones take from it: the registry's scores, how many candidates
+were compared, and what a plan assumes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from modelops.api.v1alpha1.rollout import ApprovalStage
+from modelops.api.v1alpha1.scorer import Scorer
 from modelops.domain.digest import digest_of
+from modelops.domain.gates.evaluation_plan import ASSUMED_CALL_SECONDS, ASSUMED_DISAGREEMENT, EXPECTED_GAIN
 from modelops.domain.record import Record
+from modelops.domain.rollout.looks import looks_with_next
 from modelops.domain.rollout.state import State
 
 
 def evaluation_scores(state: State) -> dict[str, Any]:
     """`eval_scores` of the model registry; empty before the evaluation."""
-    verdict = state.rollout.status.evaluation
+    verdict = state.rollout.status.evaluated
     if verdict is None or verdict.candidate is None:
         return {}
     return {
@@ -20,6 +24,9 @@ def evaluation_scores(state: State) -> dict[str, Any]:
         "baseline_improvement": f"{float(verdict.difference_points):+.0f}%",
         "avg_latency_ms": verdict.candidate.latency_p50_milliseconds,
         "cost_per_1k": float(verdict.candidate.usd_per_1000_tokens),
+        **(
+            {"disagreement_points": float(verdict.disagreement_points)} if verdict.disagreement_points else {}
+        ),
         **({"scorer": verdict.scorer, "threshold": float(verdict.threshold)} if verdict.scorer else {}),
     }
 
@@ -50,15 +57,30 @@ def evaluation_basis(state: State) -> str:
     return digest_of("evaluation-basis/v1", content)
 
 
-def with_candidate_counted(state: State, record: Record) -> dict[str, int]:
-    """The number of candidates that were compared on each dataset version, including this candidate."""
-    verdict = state.rollout.status.evaluation
+def with_candidate_counted(state: State, record: Record) -> Record:
+    """The record that counts this candidate on its dataset version, and keeps what was chosen for the first one."""
+    verdict = state.rollout.status.evaluated
     if verdict is None or not verdict.dataset_version or was_reviewed(state):
-        return record.candidates_compared
-    return {
-        **record.candidates_compared,
-        verdict.dataset_version: record.candidates_compared.get(verdict.dataset_version, 0) + 1,
-    }
+        return record
+    version = verdict.dataset_version
+    choices = evaluation_choices(state, margin_points=verdict.margin_points)
+    return record.with_(
+        candidates_compared={**record.candidates_compared, version: looks_with_next(record, version)},
+        evaluation_choices={version: choices, **record.evaluation_choices},
+    )
+
+
+def evaluation_choices(state: State, *, margin_points: str) -> str:
+    """What a person chooses for an evaluation, as text: margin, number of examples, scorer and goal."""
+    spec, scorer = state.rollout.spec.evaluation, evaluation_scorer(state)
+    examples = "all examples" if spec.max_examples is None else f"maxExamples {spec.max_examples}"
+    scored = f"scorer {scorer.name or scorer.type.value} from {scorer.threshold}" if scorer else "no scorer"
+    return f"marginPoints {margin_points}, {examples}, {scored}, goal {spec.goal.value}"
+
+
+def dataset_version(state: State, as_of: object) -> str:
+    """The evaluation dataset and its version, as the status and the record name them."""
+    return f"{evaluation_dataset(state)}@{as_of or ''}"
 
 
 def evaluation_dataset(state: State) -> str:
@@ -67,3 +89,37 @@ def evaluation_dataset(state: State) -> str:
     settings = state.agent_model.spec.langsmith if state.agent_model else None
     name = from_rollout or (settings.evaluation_dataset if settings else None) or ""
     return name if not name or name.startswith("ls://") else f"ls://{name}"
+
+
+def evaluation_scorer(state: State) -> Scorer | None:
+    """The scorer: the rollout's, else the AgentModel's; None where neither names one."""
+    settings = state.agent_model.spec.langsmith if state.agent_model else None
+    return state.rollout.spec.evaluation.scorer or (settings.scorer if settings else None)
+
+
+def assumptions(state: State) -> dict[str, Any]:
+    """What the plan assumes, as fields of `input.json`: what the spec says, and what the agent's evaluations showed."""
+    record, gain = state.require_record(), state.rollout.spec.evaluation.expected_gain_points
+    return {
+        "disagree_points": shown_disagreement(record, evaluation_dataset(state)),
+        "expected_gain_points": str(EXPECTED_GAIN) if gain is None else gain,
+        "call_seconds": shown_call_seconds(record),
+    }
+
+
+def shown_disagreement(record: Record, dataset: str) -> str:
+    """The percentage of the last evaluation on this dataset; at least 5, because few examples may show none."""
+    shown = (
+        e.eval_scores.get("disagreement_points")
+        for e in reversed(record.history)
+        if e.eval_dataset == dataset
+    )
+    last = next((float(points) for points in shown if points is not None), None)
+    return str(ASSUMED_DISAGREEMENT if last is None else max(5.0, last))
+
+
+def shown_call_seconds(record: Record) -> float:
+    """Seconds of a call: the median of the last model that was evaluated."""
+    shown = (e.eval_scores.get("avg_latency_ms") for e in reversed(record.history))
+    last = next((float(milliseconds) for milliseconds in shown if milliseconds), None)
+    return ASSUMED_CALL_SECONDS if last is None else last / 1000

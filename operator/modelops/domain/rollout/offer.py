@@ -51,7 +51,7 @@ def offer_of(state: State, proposal: Proposal, *, asked_at: datetime) -> Rollout
 def offer_digest(state: State, proposal: Proposal, offer: RolloutOffer) -> str:
     """The digest of all that is approved: the rollout, both models, what is asked of them, hardware, price and time."""
     agent, stable, candidate = state.require_agent_model(), state.require_record().stable, proposal.candidate
-    evaluated = state.rollout.status.evaluation
+    evaluated = state.rollout.status.evaluated
     content = {
         "rollout": state.uid,
         "identity": state.identity,

@@ -11,12 +11,14 @@ FAILURES = frozenset(
         RolloutReason.CandidateNotFound,
         RolloutReason.NoDataset,
         RolloutReason.OverMaxUSD,
+        RolloutReason.OverMaxMonthlyUSD,
         RolloutReason.OverBudget,
         RolloutReason.NeedsApproval,
         RolloutReason.SelfApproval,
         RolloutReason.ApprovalExpired,
         RolloutReason.EndpointFailed,
         RolloutReason.EvaluationRefused,
+        RolloutReason.LowPower,
     }
 )
 

@@ -61,7 +61,7 @@ class RolloutCost:
 def planned_evaluation(state: State) -> PlannedEvaluation:
     """The evaluation that the check planned; nothing where the candidate needs none, or has had it."""
     program = program_state(state.check)
-    if is_proven(state) or state.rollout.status.evaluation is not None or program is None:
+    if is_proven(state) or state.rollout.status.evaluated is not None or program is None:
         return PlannedEvaluation()
     result = program.result or {}
     return PlannedEvaluation(
@@ -105,7 +105,7 @@ def planned_cost(state: State, *, per_hour: int | None) -> RolloutCost:
         calls = evaluation.calls
         return RolloutCost(starts_endpoint=False, planned=calls, evaluation=calls, calls=evaluation)
     replicas = state.require_agent_model().spec.serving.max_replica
-    if state.rollout.status.evaluation is not None:
+    if state.rollout.status.evaluated is not None:
         seconds = planned_trial_seconds(state, per_hour * replicas)
         cost = endpoint_micro_usd(seconds, per_hour * replicas)
         return RolloutCost(

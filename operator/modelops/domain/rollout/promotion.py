@@ -84,13 +84,12 @@ def promoted_record(state: State) -> Record:
     allocated = dict(changed.allocated)
     if before != target.version and before in allocated:
         allocated[target.version] = allocated.pop(before)
-    return changed.with_(
+    return with_candidate_counted(state, changed).with_(
         stable=target,
         previous=record.stable,
         deployed_at=target.since,
         served={**changed.served, target.version: target},
         allocated=allocated,
-        candidates_compared=with_candidate_counted(state, changed),
         completed={**changed.completed, state.identity: done},
         undone=undone_after(record, target.version, at=done.finished_at if undo else ""),
         active=None,

@@ -28,9 +28,7 @@ def asks_a_person(state: State) -> bool:
 def is_in_review(state: State) -> bool:
     """Whether the evaluation decided nothing, and the rollout has not gone on since."""
     status = state.rollout.status
-    return (
-        status.evaluation is not None and status.phase is not RolloutPhase.PROGRESSING and _undecided(state)
-    )
+    return status.evaluated is not None and status.phase is not RolloutPhase.PROGRESSING and _undecided(state)
 
 
 def is_on_trial(state: State) -> bool:
@@ -40,7 +38,7 @@ def is_on_trial(state: State) -> bool:
 
 
 def _undecided(state: State) -> bool:
-    evaluation = state.rollout.status.evaluation
+    evaluation = state.rollout.status.evaluated
     return evaluation is not None and evaluation.verdict == "inconclusive"
 
 
@@ -50,7 +48,7 @@ def release_agent_for_review(state: State) -> RolloutPlan | None:
     The rollout is not completed: it may lock the agent again. Once there is an offer, this has been done.
     """
     status = state.rollout.status
-    waits = status.phase is RolloutPhase.AWAITING_APPROVAL and status.evaluation is not None
+    waits = status.phase is RolloutPhase.AWAITING_APPROVAL and status.evaluated is not None
     if not state.holds_agent_lock or not waits or status.offer is not None:
         return None
     record, version = state.require_record(), state.require_candidate().version
@@ -58,7 +56,7 @@ def release_agent_for_review(state: State) -> RolloutPlan | None:
     changed = with_scores(state, changed, version)
     if version not in record.served and record.entry(version) is not None:
         changed = changed.with_entry(version, deployment_status="evaluated")
-    changed = changed.with_(candidates_compared=with_candidate_counted(state, changed), active=None)
+    changed = with_candidate_counted(state, changed).with_(active=None)
     return Plan(
         steps=(WriteRecord(record=changed, purpose="release: a person reviews the evaluation"),),
         requeue_after=0,
@@ -67,7 +65,7 @@ def release_agent_for_review(state: State) -> RolloutPlan | None:
 
 def end_outdated_review(state: State) -> RolloutPlan | None:
     """The verdict holds for one stable model, prompt and dataset; after a change of them nothing can be approved."""
-    evaluation = state.rollout.status.evaluation
+    evaluation = state.rollout.status.evaluated
     if evaluation is None or evaluation.basis == evaluation_basis(state):
         return None
     message = (

@@ -75,7 +75,7 @@ def ask_for_the_rest(state: State) -> RolloutPlan:
 def promotion_digest(state: State, until: datetime) -> str:
     """The digest of what goes on: this candidate, from this weight, over this stable model."""
     intent, candidate = state.require_intent(), state.require_candidate()
-    evaluation = state.rollout.status.evaluation
+    evaluation = state.rollout.status.evaluated
     content = {
         "rollout": state.uid,
         "identity": state.identity,

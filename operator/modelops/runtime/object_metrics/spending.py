@@ -54,6 +54,7 @@ class Spending:
                 served={},
                 endpoint_spend={},
                 candidates_compared={},
+                evaluation_choices={},
                 speeds=(),
                 strays={},
                 undone={},

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from modelops.api.v1alpha1.rollout import Goal
 from modelops.domain.gates import tango
+from modelops.domain.gates.exact_bound import MOST_PAIRS, exact_bound, passing_edge, probability_above
+from modelops.domain.gates.power import chances, examples_needed
 from modelops.domain.gates.tango import Pairs
 from modelops.domain.gates.verdict import Verdict, evaluate
-from modelops.evaluation.exact_bound import MOST_PAIRS, exact_bound, scores, trinomial
 from modelops.evaluation.outcome import needed_solved
-from modelops.evaluation.power import chances, examples_needed
 
 NORMAL = 1.6448536269514722
 
 
 def wrong_pass(n: int, *, margin: float, bound: float, disagree: float) -> float:
     """The probability that a candidate which is worse by exactly the margin passes."""
-    gained, lost, probability = trinomial(n, (disagree - margin) / 2, (disagree + margin) / 2)
-    return float(probability[scores(gained, lost, n, -margin) > bound].sum())
+    edge = passing_edge(n, margin=margin, bound=bound)
+    return probability_above(edge, n, gained=(disagree - margin) / 2, lost=(disagree + margin) / 2)
 
 
 @pytest.mark.parametrize("margin", [0.03, 0.05, 0.10])
@@ -44,10 +46,18 @@ def test_with_many_pairs_the_normal_bound_is_enough() -> None:
     assert max(wrong_pass(n, margin=0.0, bound=NORMAL, disagree=d) for d in (0.05, 0.1, 0.2, 0.4)) < 0.053
 
 
-@pytest.mark.parametrize(("gained", "lost", "n"), [(12, 2, 50), (0, 0, 30), (0, 9, 30), (40, 60, 500)])
-def test_statistics_of_arrays_are_those_of_pairs(gained: int, lost: int, n: int) -> None:
-    found = scores(np.array([float(gained)]), np.array([float(lost)]), n, -0.05)
-    assert found[0] == pytest.approx(tango.score(Pairs(n=n, gained=gained, lost=lost), -0.05))
+@pytest.mark.parametrize(("up", "down"), [(0.1, 0.2), (0.0, 0.1), (0.3, 0.0), (0.4, 0.6), (0.0, 0.0)])
+def test_the_sum_above_an_edge_is_that_of_the_single_outcomes(up: float, down: float) -> None:
+    n, margin = 14, 0.1
+    edge = passing_edge(n, margin=margin, bound=0.7)
+    summed = 0.0
+    for gained in range(n + 1):
+        for lost in range(n + 1 - gained):
+            rest = n - gained - lost
+            ways = math.comb(n, gained) * math.comb(n - gained, lost)
+            if tango.score(Pairs(n=n, gained=gained, lost=lost), -margin) > 0.7:
+                summed += ways * up**gained * down**lost * (1 - up - down) ** rest
+    assert probability_above(edge, n, gained=up, lost=down) == pytest.approx(summed, abs=1e-9)
 
 
 def test_the_lower_end_passes_the_margin_exactly_where_the_statistic_passes_the_bound() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from modelops.evaluation.exact_bound import exact_bound, scores, trinomial
+from modelops.domain.gates.exact_bound import exact_bound, passing_edge, probability_above
 
 MOST_EXAMPLES = 20_000
 """The largest number of examples that `examples_needed` names."""
@@ -24,14 +24,18 @@ def chances(n: int, *, disagree: float, difference: float, margin: float, alpha:
 
     `disagree`: the share of pairs in which one model succeeds and the other does not. `difference`: the candidate's
     true success rate minus the baseline's. `margin` and `alpha` as in `exact_bound`. All are fractions. A share of
-    disagreement below the difference is impossible, and is raised to it.
+    disagreement below the difference is impossible, and is raised to it. The gate `superior` is the margin 0.
     """
+    quantile = NormalDist().inv_cdf(1 - alpha)
+    bound = exact_bound(n, margin=margin, alpha=alpha)
     disagree = min(1.0, max(disagree, abs(difference)))
-    gained, lost, probability = trinomial(n, (disagree + difference) / 2, (disagree - difference) / 2)
-    statistic = scores(gained, lost, n, -margin)
+    gained, lost = (disagree + difference) / 2, (disagree - difference) / 2
+    above = passing_edge(n, margin=margin, bound=bound)
+    # `fail` is a statistic below the quantile, so an outcome exactly at the quantile is not among them.
+    not_failed = passing_edge(n, margin=margin, bound=-quantile - 1e-9)
     return Chances(
-        passes=float(probability[statistic > exact_bound(n, margin=margin, alpha=alpha)].sum()),
-        fails=float(probability[statistic < NormalDist().inv_cdf(alpha)].sum()),
+        passes=min(1.0, probability_above(above, n, gained=gained, lost=lost)),
+        fails=max(0.0, 1 - probability_above(not_failed, n, gained=gained, lost=lost)),
     )
 
 
