@@ -39,12 +39,12 @@ class Person:
     def __init__(self, cluster: LocalCluster, kubectl: Kubectl, namespace: str, user: str) -> None:
         self._cluster, self._kubectl, self.namespace, self.user = cluster, kubectl, namespace, user
 
-    def approve(self, *more: str, types: str = "") -> Done:
-        command = [sys.executable, "-m", "modelops.cli", "approve", RUN, "-n", self.namespace, *more]
+    def approve(self, *more: str, types: str = "", name: str = RUN) -> Done:
+        command = [sys.executable, "-m", "modelops.cli", "approve", name, "-n", self.namespace, *more]
         command += ["--kubeconfig", str(self._cluster.kubeconfig_for(self.user))]
         return subprocess.run(command, input=types, capture_output=True, text=True, timeout=patient(60))
 
-    def set_pending(self, *, valid: timedelta = timedelta(hours=1), **status: Any) -> None:
+    def set_pending(self, *, valid: timedelta = timedelta(hours=1), name: str = RUN, **status: Any) -> None:
         """Write the status of a run that waits for an approval. Here the admin plays the operator."""
         until = (datetime.now(UTC) + valid).strftime("%Y-%m-%dT%H:%M:%SZ")
         pending = {
@@ -58,7 +58,7 @@ class Person:
         }
         patch = json.dumps({"status": pending})
         options = ("--subresource=status", "--type=merge", "-p", patch)
-        self._kubectl("patch", f"trainingruns.{GROUP}", RUN, *options, namespace=self.namespace, check=True)
+        self._kubectl("patch", f"trainingruns.{GROUP}", name, *options, namespace=self.namespace, check=True)
 
     @property
     def approval(self) -> Any:
@@ -168,3 +168,73 @@ def test_command_works_as_a_kubectl_plugin(
     )
     assert done.returncode == 0, done.stderr
     assert "approved by admin" in done.stdout
+
+
+ROLLOUT = "docs-v1-1"
+ROLLOUT_OFFER = {
+    "stage": "Cost",
+    "highUSD": "31.40",
+    "evaluationUSD": "1.40",
+    "callsUSD": "0.40",
+    "canaryUSD": "30.00",
+    "examples": 345,
+    "standingUSDPerMonth": "730.00",
+    "why": "the cost is above spec.budget.approvalAboveUSD $10 of AgentModel docs",
+    "askedAt": "2026-01-01T00:00:00Z",
+}
+
+
+def rollout_waits(kubectl: Kubectl, namespace: str) -> None:
+    """A Rollout whose status has an offer. Here the admin plays the operator."""
+    kubectl("create", "-f", SAMPLES / "rollout-docs.yaml", namespace=namespace, check=True)
+    until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    pending = {
+        "phase": "AwaitingApproval",
+        "reason": "NeedsApproval",
+        "approvalDigest": DIGEST,
+        "offer": {**ROLLOUT_OFFER, "validUntil": until},
+    }
+    patch = json.dumps({"status": pending})
+    options = ("--subresource=status", "--type=merge", "-p", patch)
+    kubectl("patch", f"rollouts.{GROUP}", ROLLOUT, *options, namespace=namespace, check=True)
+
+
+def test_an_offer_of_a_rollout_is_shown_with_its_price_through_to_production_and_approved(
+    alice: Person, cluster: LocalCluster, kubectl: Kubectl
+) -> None:
+    rollout_waits(kubectl, alice.namespace)
+    bind(kubectl, alice.namespace, "bob", "modelops-developer")
+    refused = Person(cluster, kubectl, alice.namespace, "bob").approve("--yes", name=ROLLOUT)
+    assert (refused.returncode, "bob has not" in refused.stderr) == (1, True), refused
+    for by, digest in (("bob", DIGEST), ("alice", "sha256:" + "b" * 64)):
+        forged = json.dumps({"spec": {"approval": {"approvedBy": by, "digest": digest}}})
+        done = kubectl(
+            *("patch", f"rollouts.{GROUP}", ROLLOUT, "--type=merge", "-p", forged, "--as=alice"),
+            namespace=alice.namespace,
+        )
+        assert done.returncode != 0, done.stdout
+
+    done = alice.approve("--yes", name=f"rollout/{ROLLOUT}")
+    assert done.returncode == 0, done.stderr
+    shown = (
+        "the model of TrainingRun docs-2025-12-09",
+        "above spec.budget.approvalAboveUSD $10",
+        "up to $31.40",
+        "$730.00 a month; the stable model costs per call",
+        "approved by alice",
+    )
+    assert not [part for part in shown if part not in done.stdout], done.stdout
+    stored = kubectl("get", f"rollouts.{GROUP}", ROLLOUT, "-o", "json", namespace=alice.namespace, check=True)
+    assert json.loads(stored.stdout)["spec"]["approval"] == {"approvedBy": "alice", "digest": DIGEST}
+
+
+def test_a_name_that_a_run_and_a_rollout_share_is_asked_for_with_its_kind(
+    alice: Person, kubectl: Kubectl
+) -> None:
+    rollout_waits(kubectl, alice.namespace)
+    run = (SAMPLES / "trainingrun-docs.yaml").read_text().replace(f"name: {RUN}", f"name: {ROLLOUT}")
+    kubectl("create", "-f", "-", input=run, namespace=alice.namespace, check=True)
+    alice.set_pending(name=ROLLOUT)
+    done = alice.approve("--yes", name=ROLLOUT)
+    assert (done.returncode, f"trainingrun/{ROLLOUT}" in done.stderr) == (1, True), done
+    assert alice.approve("--yes", name=f"trainingrun/{ROLLOUT}").returncode == 0

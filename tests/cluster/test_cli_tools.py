@@ -307,7 +307,7 @@ def test_a_deployment_is_created_with_the_settings_of_the_agents_last_rollout(te
         },
     )
     asked = terminal.modelops("deploy", "docs", "v1.1.0-rc.1", "--pause", "3600", types="y\n")
-    assert "Deploy v1.1.0-rc.1 to docs, 20 % of the sessions first, for at most $10?" in asked.stderr
+    assert "Deploy v1.1.0-rc.1 to docs, 20 % of the sessions first, for at most $100?" in asked.stderr
     (name,) = [one for one in terminal.names("rollouts") if one != ROLLOUT]
     spec = terminal.get(f"rollouts.{GROUP}", name)["spec"]
     assert spec["evaluation"]["scorer"] == {"type": "tokenF1", "threshold": "0.35"}

@@ -60,6 +60,17 @@ def prepared(world: World, state: str) -> None:
     if state == "asked":
         world.preconditions.establish("asked")
         bind(world.kubectl, world.namespace, "alice", "modelops-approver")
+    if state == "offered":
+        world.preconditions.establish("rollout")
+        offer = {
+            "stage": "Cost",
+            "highUSD": "31.40",
+            "askedAt": "2025-12-10T09:00:00Z",
+            "validUntil": "2099-01-01T00:00:00Z",
+        }
+        asks = {"phase": "AwaitingApproval", "approvalDigest": "sha256:" + "a" * 64, "offer": offer}
+        world.status("rollouts", ROLLOUT, {**asks, "conditions": []})
+        bind(world.kubectl, world.namespace, "alice", "modelops-approver")
     if state in ("canary", "held"):
         world.preconditions.establish("rollout")
         world.preconditions.establish("canary")
@@ -75,6 +86,7 @@ ACTS: dict[str, tuple[dict[str, Any], str]] = {
     "rollback_agent": ({"agent_name": "docs"}, "canary"),
     "cancel_training": ({"job_id": RUN}, "run"),
     "approve_training": ({"job_id": RUN}, "asked"),
+    "approve_rollout": ({"rollout_id": ROLLOUT}, "offered"),
 }
 """Every tool that a person confirms, but train_subagent_model: tests/cluster/test_mcp_training.py has that."""
 

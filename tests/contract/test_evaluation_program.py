@@ -692,6 +692,8 @@ def test_check_selects_the_examples_and_calls_no_model(
     key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
     result = run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)
     assert (result["ok"], result["examples"]) == (True, 10), result
+    assert (result["unpriced"], result["unanswered"]) == ([], [])
+    assert 0 < float(result["calls_usd"]) < 0.1
     plan = EvaluationPlan.model_validate(result["plan"])
     assert (plan.examples, plan.margin_points, plan.disagreement_points) == (10, "5", "20")
     assert (

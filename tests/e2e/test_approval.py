@@ -20,9 +20,9 @@ LOW_THRESHOLD = {"monthlyUSD": "100", "approvalAboveUSD": "0.0001"}
 CLI = (sys.executable, "-m", "modelops.cli", "approve")
 
 
-async def approve(env: Environment, user: str) -> subprocess.CompletedProcess[str]:
+async def approve(env: Environment, user: str, name: str = "dear") -> subprocess.CompletedProcess[str]:
     kubeconfig = str(env.cluster.kubeconfig_for(user))
-    command = [*CLI, "dear", "-n", env.api.namespace, "--yes", "--kubeconfig", kubeconfig]
+    command = [*CLI, name, "-n", env.api.namespace, "--yes", "--kubeconfig", kubeconfig]
     return await asyncio.to_thread(
         subprocess.run, command, capture_output=True, text=True, timeout=patient(60)
     )
@@ -95,3 +95,38 @@ async def test_an_expired_estimate_is_renewed_and_an_approval_of_the_old_one_is_
     done = await env.api.wait_until_finished("TrainingRun", "dear")
     assert status(done)["phase"] == "Cancelled", status_summary(done)
     assert (await env.read_record()).reservations == {}
+
+
+async def test_a_rollout_above_the_threshold_waits_for_an_approval_and_then_goes_on(
+    env: Environment, kubectl: Kubectl
+) -> None:
+    namespace = env.api.namespace
+    candidate = await asyncio.to_thread(env.cloud.create_candidate)
+    await env.create_agent_model(budget=LOW_THRESHOLD)
+    with installed_policies(kubectl, namespace, operator="admin"):
+        bind(kubectl, namespace, "alice", "modelops-approver")
+        spec = {"strategy": {"evaluateOnly": {}}}
+        await env.api.create(manifests.rollout("dear-one", {"model": candidate}, **spec))
+        await env.start_operator()
+        waiting = await env.api.wait_until(
+            "Rollout",
+            "dear-one",
+            lambda item: status(item).get("phase") == "AwaitingApproval",
+            expected="awaiting an approval",
+        )
+        await env.wait_until_quiet()
+        offer = status(waiting)["offer"]
+        assert float(offer["callsUSD"]) > 0
+        assert offer["examples"] > 0
+        assert "modelops approve dear-one" in ready_message(waiting)
+        record = await env.read_record()
+        assert (record.active, record.reservations, record.endpoints) == (None, {}, ())
+
+        approved = await approve(env, "alice", "dear-one")
+        assert approved.returncode == 0, approved.stderr
+        done = await env.api.wait_until_finished("Rollout", "dear-one")
+        assert status(done)["reason"] == "EvaluatedOnly", status_summary(done)
+        assert [one["approvedBy"] for one in status(done)["approvals"]] == ["alice"]
+        billed = float(status(done)["evaluation"]["callsUSD"])
+        assert 0 < billed <= float(offer["callsUSD"])
+        assert (await env.read_record()).reservations == {}

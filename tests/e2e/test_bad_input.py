@@ -211,7 +211,7 @@ ROLLOUTS = of_kind(
     InvalidInput("unknown-model", "CandidateNotFound", "Rollout bad", "spec.candidate.model unknown/model", "check the repository, the commit", ("spec.secretRefs.huggingFace of AgentModel docs",), spec={"candidate": {"model": {"repo": "unknown/model", "revision": "0" * 40}}}),
     InvalidInput("already-stable", "CandidateNotFound", "Rollout bad", "spec.candidate.version", "use another model in a new rollout", ("v1.0.0", "already serves"), spec={"candidate": {"version": "v1.0.0"}}),
     InvalidInput("over-max", "OverMaxUSD", "Rollout bad", "spec.maxUSD", "raise it in a new rollout", spec={"maxUSD": "0.0001"}),
-    InvalidInput("over-approval", "NeedsApproval", "AgentModel docs", "spec.budget.approvalAboveUSD", "raise that", agent={"budget": {"approvalAboveUSD": "0.0001"}}),
+    InvalidInput("over-approval", "NeedsApproval", "AgentModel docs", "spec.budget.approvalAboveUSD", "modelops approve bad", agent={"budget": {"approvalAboveUSD": "0.0001"}}),
     InvalidInput("over-budget", "OverBudget", "AgentModel docs", "spec.budget.monthlyUSD", "raise the budget", agent={"budget": {"monthlyUSD": "0.0001"}}),
 )  # fmt: skip
 MALFORMED = "agents:\n  docs:\n    model: [\n"

@@ -77,7 +77,8 @@ async def _deploy(client: AsyncClient, arguments: argparse.Namespace) -> int:
     output.show(
         found, arguments.output, names=[("Rollout", found.rollout_id)], table=lambda: _print(found, arguments)
     )
-    return 0 if not arguments.wait or found.deployed else 1
+    failed = (arguments.wait or found.finished) and not found.deployed
+    return int(failed)
 
 
 def _print(found: Deployment, arguments: argparse.Namespace) -> None:

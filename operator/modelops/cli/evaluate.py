@@ -52,7 +52,8 @@ async def _evaluate(client: AsyncClient, arguments: argparse.Namespace) -> int:
         names=[("Rollout", found.evaluation_id)],
         table=lambda: _print(found, arguments),
     )
-    return 0 if not arguments.wait or found.recommendation == "deploy" else 1
+    failed = (arguments.wait or found.finished) and found.recommendation != "deploy"
+    return int(failed)
 
 
 def _print(found: Comparison, arguments: argparse.Namespace) -> None:

@@ -46,7 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
         action="store_true",
         help="evaluate although a pass is improbable even with the expected gain",
     )
-    parser.add_argument("--max-usd", help="the most that it may cost (default: the agent's approvalAboveUSD)")
+    parser.add_argument(
+        "--max-usd",
+        help="the most that it may cost (default: the agent's approvalAboveUSD; of a deployment its monthlyUSD)",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--wait", action="store_true", help=f"wait until {waits_for}")
     parser.add_argument(
@@ -117,6 +120,7 @@ async def ask_and_start(
             seen=progress,
             created_by="modelops-cli",
             dry_run=bool(arguments.dry_run),
+            wait_for_decision=True,
         )
     finally:
         progress.end()

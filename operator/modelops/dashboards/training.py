@@ -70,9 +70,10 @@ TRAINING = Board(
                 ),
                 graph(
                     "Wait for an approval",
-                    "Time that each run has waited for a person.",
+                    "Time that each run and each rollout has waited for a person.",
                     "s",
                     (f"modelops_training_run_approval_wait_seconds{{{AGENTS}}}", _RUN),
+                    (f"modelops_rollout_approval_wait_seconds{{{AGENTS}}}", "{{agent}} {{rollout}}"),
                 ),
             ),
         ),

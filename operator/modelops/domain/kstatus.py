@@ -148,7 +148,12 @@ def _of_training_run(reason: TrainingReason) -> Outlook:
 
 def _of_rollout(reason: RolloutReason) -> Outlook:
     match reason:
-        case RolloutReason.Paused:
+        case (
+            RolloutReason.Paused
+            | RolloutReason.NeedsApproval
+            | RolloutReason.ApprovalStale
+            | RolloutReason.SelfApproval
+        ):
             return Outlook.HELD
         case RolloutReason.AnotherVersionServes:
             return Outlook.STALLED
@@ -168,7 +173,9 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.OverMaxUSD
             | RolloutReason.OverMaxMonthlyUSD
             | RolloutReason.OverBudget
-            | RolloutReason.NeedsApproval
+            | RolloutReason.OfferWithdrawn
+            | RolloutReason.Approved
+            | RolloutReason.ApprovalExpired
             | RolloutReason.Provisioning
             | RolloutReason.EndpointNotCreated
             | RolloutReason.EndpointServiceUnavailable

@@ -348,7 +348,29 @@ class RolloutReason(Reason):
     )
     NeedsApproval = (
         "NeedsApproval",
-        "The estimated cost is above the AgentModel's spec.budget.approvalAboveUSD.",
+        "A person must approve the offer in status.offer; the message says why. Before the agent is locked nothing is "
+        "reserved.",
+    )
+    ApprovalStale = (
+        "ApprovalStale",
+        "spec.approval names another offer than the current one. The offer was renewed or changed after the approval.",
+    )
+    SelfApproval = (
+        "SelfApproval",
+        "The AgentModel forbids self-approval, and the rollout was approved by spec.requestedBy or has no "
+        "spec.requestedBy.",
+    )
+    OfferWithdrawn = (
+        "OfferWithdrawn",
+        "The offer expired, or what it covers has changed. The operator makes a new one.",
+    )
+    Approved = (
+        "Approved",
+        "A person approved the offer. The rollout goes on.",
+    )
+    ApprovalExpired = (
+        "ApprovalExpired",
+        "The last offer expired without an approval. The rollout ended, and nothing was spent on the offer.",
     )
     Provisioning = (
         "Provisioning",
@@ -390,7 +412,7 @@ class RolloutReason(Reason):
     EvaluationInconclusive = (
         "EvaluationInconclusive",
         "The evaluation showed neither that the candidate is within the margin nor that it is worse. The "
-        "candidate is rejected.",
+        "candidate is rejected, unless spec.evaluation.onInconclusive asks a person.",
     )
     EvaluationRefused = (
         "EvaluationRefused",

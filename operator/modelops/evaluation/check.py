@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.domain.gates.evaluation_plan import Assumptions, plan_evaluation
+from modelops.evaluation.cover import cover
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
@@ -32,6 +33,7 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
             raise failure
     return {
         "examples": len(questions),
+        **cover(request, questions),
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,

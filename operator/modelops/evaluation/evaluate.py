@@ -11,6 +11,7 @@ from modelops.api.v1alpha1.agentmodel import ParseType
 from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.collect_answers import collect_answers
+from modelops.evaluation.cover import billed_usd
 from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal
 from modelops.evaluation.model_client import is_final
@@ -69,6 +70,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     return {
         **result_document(request, outcome),
         **recorded,
+        "calls_usd": billed_usd(request, answers),
         **published,
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,

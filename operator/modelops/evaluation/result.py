@@ -200,12 +200,16 @@ def _examples_needed(request: Request, outcome: Outcome) -> str:
         margin=margin_of(request),
         alpha=float(request.alpha),
     )
+    visible = (outcome.interval.high - outcome.interval.low) * 50
+    found = (
+        f" {counted(pairs.gained, 'example')} {verb(pairs.gained, 'succeeds', 'succeed')} only with the candidate and "
+        f"{pairs.lost} only with the baseline; so many show only differences above {visible:.1f} points."
+    )
     if needed is None or needed <= pairs.n:
-        return ""
+        return found
     return (
-        f" The models disagree on {counted(pairs.gained + pairs.lost, 'example')}: at that rate about "
-        f"{counted(round(needed, -1), 'example')} let a candidate that is as good as the baseline pass nine times in "
-        "ten."
+        f"{found} At that rate about {counted(round(needed, -1), 'example')} let a candidate that is as good as the "
+        "baseline pass nine times in ten."
     )
 
 

@@ -71,10 +71,19 @@ async def carry_out(hands: Hands, plan: Plan, team: TeamSettings) -> Done:
             change = await hands.cancel_training(action.run)
             return Done(said=f"{change.message}.", result=change)
         case Approve():
-            offer = Offer(run=action.run, uid=action.uid, digest=action.digest, agent=agent, high_usd=0.0)
+            offer = Offer(
+                run=action.run,
+                uid=action.uid,
+                digest=action.digest,
+                agent=agent,
+                high_usd=0.0,
+                kind=action.what,
+            )
             change = await hands.approve(offer)
-            said = f"Training {action.run} was {change.message}."
-            return Done(said=said, follow=_training(action.run, agent), result=change)
+            said = f"{action.what.capitalize()} {action.run} was {change.message}."
+            return Done(
+                said=said, follow=Followed(kind=action.what, name=action.run, agent=agent), result=change
+            )
     assert_never(action)
 
 

@@ -232,19 +232,20 @@ class ClusterHands:
 
     async def offer(self, run: str) -> Offer:
         waiting = await approval.read_offer(self._client, run)
-        estimate = waiting.status.estimate
         return Offer(
             run=run,
-            uid=waiting.metadata.uid,
-            digest=waiting.status.approval_digest,
-            agent=_agent_of(waiting, await self._agent_names()),
-            high_usd=float(estimate.high_usd) if estimate else 0.0,
-            lines=tuple(approval.describe_offer(waiting)),
+            uid=waiting.object.metadata.uid,
+            digest=waiting.digest,
+            agent=_agent_of(waiting.object, await self._agent_names()),
+            high_usd=waiting.high_usd,
+            kind=_kind_of(waiting.object),
+            lines=waiting.lines,
         )
 
     async def approve(self, offer: Offer) -> Change:
-        waiting = await approval.read_offer(self._client, offer.run)
-        if (waiting.metadata.uid, waiting.status.approval_digest) != (offer.uid, offer.digest):
+        kind = "TrainingRun" if offer.kind == "training" else "Rollout"
+        waiting = await approval.read_offer(self._client, offer.run, kind=kind)
+        if (waiting.object.metadata.uid, waiting.digest) != (offer.uid, offer.digest):
             raise ToolRefused(f"the offer of {offer.run} is another one by now: ask to approve it again")
         return await approval.approve(self._client, waiting)
 
@@ -256,11 +257,14 @@ class ClusterHands:
 
 
 def _running(one: TrainingRun | Rollout, names: Mapping[str, str]) -> Running:
-    kind: Literal["training", "evaluation", "deployment"] = "training"
-    if isinstance(one, Rollout):
-        kind = "deployment" if one.spec.strategy.evaluate_only is None else "evaluation"
     agent = _agent_of(one, names)
-    return Running(kind=kind, name=one.metadata.name, agent=agent, finished=has_finished(one))
+    return Running(kind=_kind_of(one), name=one.metadata.name, agent=agent, finished=has_finished(one))
+
+
+def _kind_of(one: TrainingRun | Rollout) -> Literal["training", "evaluation", "deployment"]:
+    if isinstance(one, TrainingRun):
+        return "training"
+    return "deployment" if one.spec.strategy.evaluate_only is None else "evaluation"
 
 
 def _agent_of(one: TrainingRun | Rollout, names: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from modelops.infra_agent.state import Followed
 from modelops.tools.errors import ToolRefused
 
 WAITS: Final = TrainingPhase.AWAITING_APPROVAL.value
-"""Mark of a training that waits for an approval."""
+"""Mark of what waits for an approval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ async def news_of(hands: Hands, one: Followed, team: TeamSettings) -> News:
         case "deployment":
             found = await hands.deployment(one.name)
             text = wording.deployment_state(found, pause_seconds=team.pause_seconds)
-            share = str(found.rollout_pct)
+            share = WAITS if found.awaits_approval else str(found.rollout_pct)
             return News(text=text, still=None if found.finished else _told(one, text, mark=share))
 
 
@@ -81,7 +81,7 @@ async def _evaluation(hands: Hands, one: Followed) -> News:
     found = await hands.comparison(one.name)
     text = wording.evaluation_result(found)
     if not found.finished:
-        return News(text=text, still=_told(one, text))
+        return News(text=text, still=_told(one, text, mark=WAITS if found.status == WAITS else ""))
     if found.recommendation != "deploy":
         return News(text=f"{text} {wording.not_recommended(found)}", still=None)
     version = (await hands.deployment(one.name)).version

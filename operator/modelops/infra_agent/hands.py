@@ -69,13 +69,14 @@ class WayBack:
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A training that waits for an approval. `lines`: what would be approved, as pairs of a name and a value."""
+    """What waits for an approval. `lines`: what would be approved, as pairs of a name and a value."""
 
     run: str
     uid: str
     digest: str
     agent: str
     high_usd: float
+    kind: Literal["training", "evaluation", "deployment"] = "training"
     lines: tuple[tuple[str, str], ...] = ()
 
 
@@ -169,7 +170,7 @@ class Hands(Protocol):
         """Stop a training for good."""
 
     async def offer(self, run: str) -> Offer:
-        """What an approval of that training would approve."""
+        """What an approval of that training or rollout would approve."""
 
     async def approve(self, offer: Offer) -> Change:
         """Approve exactly that offer, in the caller's name. Raises ToolRefused where it is another one by now."""

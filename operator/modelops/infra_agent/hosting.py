@@ -64,7 +64,7 @@ async def read_memory(host: Host, thread_id: str, *, node: str = NODE) -> State:
 async def wait_for_news(client: AsyncClient, state: State, *, seconds: float) -> bool:
     """Wait until something that the conversation follows has news, for at most `seconds`; whether it has.
 
-    News are an end, a canary's new share, and a training that waits for an approval. Afterwards a turn with
+    News are an end, a canary's new share, and what waits for an approval. Afterwards a turn with
     `NO_MESSAGE` says what they are. It runs beside the graph, never in a node.
 
     Raises:
@@ -108,7 +108,11 @@ def _run_has_news(run: TrainingRun, one: Followed) -> bool:
 
 
 def _move_has_news(move: Rollout, one: Followed) -> bool:
-    return has_finished(move) or (one.kind == "deployment" and move.status.weight != int(one.mark or 0))
+    if move.status.offer is not None:
+        return one.mark != WAITS
+    if has_finished(move) or one.kind != "deployment":
+        return has_finished(move)
+    return move.status.weight != (int(one.mark) if one.mark.isdecimal() else 0)
 
 
 def _is_plan(value: object) -> bool:

@@ -96,9 +96,10 @@ class CancelTraining(Remembered):
 
 
 class Approve(Remembered):
-    """Approve the offer of a training that waits for it, in the caller's name."""
+    """Approve the offer of a training, an evaluation or a deployment that waits for it, in the caller's name."""
 
     kind: Literal["approve"] = "approve"
+    what: Literal["training", "evaluation", "deployment"] = "training"
     run: str
     uid: str
     digest: str

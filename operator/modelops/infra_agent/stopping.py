@@ -1,4 +1,4 @@
-"""Plans that end or undo something, and the approval of a training that waits for it."""
+"""Plans that end or undo something, and the approval of what waits for it."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ async def _what_runs(hands: Hands, heard: Heard, done: str, *, kinds: Sequence[s
 
 
 async def approve(hands: Hands, heard: Heard) -> Plan:
-    """Approve the offer of the training that is named."""
+    """Approve the offer of the training, evaluation or deployment that is named."""
     offer = await hands.offer((await hands.find_running(heard.run or "")).name)
     lines = "\n".join(f"{name}: {wording.shown(value)}" for name, value in offer.lines)
-    action = Approve(run=offer.run, uid=offer.uid, digest=offer.digest)
-    gist = f"approve the training of {offer.agent}"
+    action = Approve(what=offer.kind, run=offer.run, uid=offer.uid, digest=offer.digest)
+    gist = f"approve the {offer.kind} of {offer.agent}"
     return plan_of(offer.agent, action, f"{lines}\nApprove it?", gist, max_usd=offer.high_usd)

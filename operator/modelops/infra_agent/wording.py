@@ -84,10 +84,7 @@ def training_progress(job: JobProgress) -> str:
     if job.finished:
         return f"Training {name} of {agent} has ended without a model ({job.status}): {shown(job.message)}"
     if job.status == "AwaitingApproval":
-        return (
-            f"Training {name} of {agent} waits for an approval: {shown(job.message)}. "
-            f"Whoever may approve it can say 'approve {name}'."
-        )
+        return awaits_approval(f"Training {name} of {agent}", name, job.message)
     if job.progress_pct or job.current_loss is not None:
         loss = f", current loss: {job.current_loss:.2f}" if job.current_loss is not None else ""
         left = f", about {duration(job.eta_minutes * 60)} left" if job.eta_minutes else ""
@@ -95,8 +92,16 @@ def training_progress(job: JobProgress) -> str:
     return f"Training {name} of {agent} is {job.status}: {shown(job.message)}"
 
 
+def awaits_approval(what: str, name: str, message: str) -> str:
+    """That it waits for a person, and what that person can say."""
+    return f"{what} waits for an approval: {shown(message)}. Whoever may approve it can say 'approve {name}'."
+
+
 def evaluation_result(found: Comparison) -> str:
     """The outcome of an evaluation, or how it goes."""
+    if found.status == "AwaitingApproval":
+        what = f"Evaluation {found.evaluation_id} of {found.agent_name}"
+        return awaits_approval(what, found.evaluation_id, found.message)
     if not found.finished:
         return f"Evaluation {found.evaluation_id} of {found.agent_name} is {found.status}: {shown(found.message)}"
     if found.candidate_score is None:
@@ -123,6 +128,9 @@ def deployment_state(found: Deployment, *, pause_seconds: int) -> str:
         return f"Deployed: {version} serves all {agent} requests."
     if found.finished:
         return f"{version} does not serve {agent}; the deployment is {found.status}: {shown(found.message)}"
+    if found.awaits_approval:
+        what = f"The deployment {found.rollout_id} of {version} to {agent}"
+        return awaits_approval(what, found.rollout_id, found.message)
     if found.rollout_pct:
         return (
             f"Deployed to {found.rollout_pct}% of {agent} requests. "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from modelops.api.v1alpha1.names import GROUP
 from modelops.demo.environment import NAMESPACE
 from modelops.demo.resource_status import condition, gate_verdict, is_finished, ready_message, status_of
 from modelops.grammar import counted
@@ -198,7 +200,16 @@ class Loop:
         found = self._environment.get("rollout", ROLLOUT)
         if is_finished(found):
             raise StepFailedError(f"the Rollout ended before its canary: {state_of(found)}")
+        if status_of(found).get("approvalDigest") and "approval" not in found["spec"]:
+            self._approve(status_of(found)["approvalDigest"])
         return found
+
+    def _approve(self, digest: str) -> None:
+        """The person who named the cap agreed to all that fits into it: a month of the endpoint is never served."""
+        kubectl = self._environment.kubectl
+        user = kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}").strip()
+        patch = json.dumps({"spec": {"approval": {"approvedBy": user, "digest": digest}}})
+        kubectl("patch", f"rollouts.{GROUP}", ROLLOUT, "-n", NAMESPACE, "--type=merge", "-p", patch)
 
     def _ask_candidate(self, rollout: Json, step: Step) -> bool:
         """One question to the candidate's endpoint, once it is ready. Whether it was asked."""

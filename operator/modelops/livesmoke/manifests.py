@@ -11,7 +11,7 @@ from modelops.api.v1alpha1.names import GROUP, MANAGED_LABEL
 from modelops.demo.agent import SYSTEM
 from modelops.livesmoke.account import Account
 from modelops.livesmoke.checks import REGION, VENDOR
-from modelops.livesmoke.plan import Plan
+from modelops.livesmoke.plan import ANSWERS_USD, Plan
 from modelops.livesmoke.run_file import RunIdentity
 
 Manifest = dict[str, Any]
@@ -126,11 +126,12 @@ def rollout(run: RunIdentity, choices: Choices, plan: Plan) -> Manifest:
         {
             "agentModelRef": {"name": run.name},
             "candidate": {"trainingRunRef": {"name": TRAINING}},
-            "maxUSD": str(plan.endpoint),
+            "maxUSD": str(plan.endpoint + ANSWERS_USD),
             "evaluation": {
                 "scorer": {"type": "tokenF1", "threshold": "0"},
                 "marginPoints": "45",
                 "concurrency": 2,
+                "onInconclusive": "Reject",
             },
             "strategy": {
                 "canary": {

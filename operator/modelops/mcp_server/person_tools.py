@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import ElicitationResult, Resolve
 from pydantic import Field
 
-from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.mcp_server.answers import ChangeAnswer
-from modelops.mcp_server.arguments import AgentName, JobId, QuoteId
+from modelops.mcp_server.arguments import AgentName, JobId, QuoteId, RolloutId
 from modelops.mcp_server.callers import CREATED_BY, current_caller
 from modelops.mcp_server.confirming import (
     Confirm,
@@ -22,7 +22,7 @@ from modelops.mcp_server.confirming import (
 )
 from modelops.mcp_server.services import Ctx
 from modelops.tools.agents import find_agent
-from modelops.tools.approval import approve, describe_offer, read_offer
+from modelops.tools.approval import PendingOffer, approve, read_offer
 from modelops.tools.rollback import go_back
 from modelops.tools.situation import Situation, active_rollouts, read_situation
 
@@ -35,45 +35,74 @@ ToVersion = Annotated[
 ]
 
 
-async def _offer_approval(job_id: str) -> Offer:
-    run = await read_offer(current_caller().client, job_id)
-    given, digest = run.spec.approval, run.status.approval_digest
-    assert run.status.estimate is not None
+async def _offer_approval(name: str, *, kind: str, what: str) -> Offer:
+    pending = await read_offer(current_caller().client, name, kind=kind)
     return Offer(
-        what=f"Approve the cost of training {quoted(job_id)}, in the name of {quoted(current_caller().name)}?",
-        facts=tuple((name, quoted(value)) for name, value in describe_offer(run)),
-        subject={"tool": "approve_training", "uid": run.metadata.uid, "digest": digest},
-        cost_usd=float(run.spec.max_usd),
-        needs_nobody=given is not None and given.digest == digest,
-        request=run,
+        what=f"Approve {what} {quoted(name)}, in the name of {quoted(current_caller().name)}?",
+        facts=tuple((field, quoted(value)) for field, value in pending.lines),
+        subject={
+            "tool": f"approve {kind}",
+            "uid": pending.object.metadata.uid,
+            "digest": pending.digest,
+        },
+        cost_usd=pending.high_usd,
+        needs_nobody=pending.given is not None,
+        request=pending,
     )
 
 
-_confirm_approval = confirmation_of(_offer_approval)
+async def _offer_training(job_id: str) -> Offer:
+    return await _offer_approval(job_id, kind="TrainingRun", what="the cost of training")
+
+
+async def _offer_rollout(rollout_id: str) -> Offer:
+    return await _offer_approval(rollout_id, kind="Rollout", what="what is asked for by rollout")
+
+
+_confirm_training = confirmation_of(_offer_training)
+_confirm_rollout = confirmation_of(_offer_rollout)
 
 
 async def approve_training(
     ctx: Ctx,
     job_id: JobId,
-    offer: Annotated[Offer, Resolve(_offer_approval)],
-    answer: Annotated[ElicitationResult[Confirm], Resolve(_confirm_approval)],
+    offer: Annotated[Offer, Resolve(_offer_training)],
+    answer: Annotated[ElicitationResult[Confirm], Resolve(_confirm_training)],
     quote_id: QuoteId = None,
 ) -> ChangeAnswer:
     """Approve the cost of a training that waits in the phase AwaitingApproval, in the caller's own name. Use it only
     when a person with the right to approve asks for it. A person must confirm it; then the training starts."""
-    run: TrainingRun = offer.request
+    return await _approve(ctx, offer, answer, lambda: _offer_training(job_id))
+
+
+async def approve_rollout(
+    ctx: Ctx,
+    rollout_id: RolloutId,
+    offer: Annotated[Offer, Resolve(_offer_rollout)],
+    answer: Annotated[ElicitationResult[Confirm], Resolve(_confirm_rollout)],
+    quote_id: QuoteId = None,
+) -> ChangeAnswer:
+    """Approve what an evaluation or a deployment waits for (status.offer: its cost, or how it goes on), in the caller's
+    own name. Use it only when a person with the right to approve asks for it. A person must confirm it."""
+    return await _approve(ctx, offer, answer, lambda: _offer_rollout(rollout_id))
+
+
+async def _approve(
+    ctx: Ctx, offer: Offer, answer: ElicitationResult[Confirm], again: Callable[[], Awaitable[Offer]]
+) -> ChangeAnswer:
+    pending: PendingOffer = offer.request
     if not is_confirmed(answer):
         status, message, quote = unconfirmed(ctx, offer)
         return ChangeAnswer(
-            kind="TrainingRun",
-            name=run.metadata.name,
-            agent_name=run.spec.agent_model_ref.name,
+            kind=pending.object.kind,
+            name=pending.object.metadata.name,
+            agent_name=pending.object.spec.agent_model_ref.name,
             done=False,
             status=status,
             message=message,
             **quote.model_dump(),
         )
-    offer = await still_offered(ctx, offer, lambda: _offer_approval(job_id))
+    offer = await still_offered(ctx, offer, again)
     change = await approve(current_caller().client, offer.request)
     return ChangeAnswer(status="done" if change.done else "nothing_to_do", **change.model_dump())
 

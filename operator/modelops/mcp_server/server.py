@@ -22,7 +22,7 @@ from modelops.mcp_server.evaluation_tools import (
     plan_evaluation,
 )
 from modelops.mcp_server.guarded_tool import GuardedTool
-from modelops.mcp_server.person_tools import approve_training, rollback_agent
+from modelops.mcp_server.person_tools import approve_rollout, approve_training, rollback_agent
 from modelops.mcp_server.reading_tools import (
     agent_spending,
     explain,
@@ -58,7 +58,7 @@ _SPENDS: Final = ToolAnnotations(
 _MOVES_TRAFFIC: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
 )
-_APPROVE_RUN = Need("approve", TRAINING_RUNS)
+_APPROVE_RUN, _APPROVE_ROLLOUT = Need("approve", TRAINING_RUNS), Need("approve", ROLLOUTS)
 _CREATE_RUN, _PATCH_RUN = Need("create", TRAINING_RUNS), Need("patch", TRAINING_RUNS)
 _CREATE_ROLLOUT, _PATCH_ROLLOUT = Need("create", ROLLOUTS), Need("patch", ROLLOUTS)
 
@@ -78,6 +78,7 @@ TOOLS: Final[tuple[tuple[Callable[..., Any], str, ToolAnnotations, tuple[Need, .
     (cancel_training, "Cancel a training", _MOVES_TRAFFIC, (_PATCH_RUN,)),
     (rollback_agent, "Route an agent back", _MOVES_TRAFFIC, (_PATCH_ROLLOUT, _CREATE_ROLLOUT)),
     (approve_training, "Approve the cost of a training", _SPENDS, (_PATCH_RUN, _APPROVE_RUN)),
+    (approve_rollout, "Approve what a rollout asks for", _SPENDS, (_PATCH_ROLLOUT, _APPROVE_ROLLOUT)),
     (explain, "Explain a training, rollout or agent", READS, (Need("list", ROLLOUTS),)),
     (agent_spending, "Show what agents have spent", READS, (Need("list", AGENT_MODELS),)),
 )

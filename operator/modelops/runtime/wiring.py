@@ -212,7 +212,11 @@ def build_operator(
             services,
             executor,
             agents,
-            RolloutSettings(installation=installation, hub_org=settings.hub_org),
+            RolloutSettings(
+                installation=installation,
+                hub_org=settings.hub_org,
+                approval_seconds=settings.approval_seconds,
+            ),
         ),
     }
     server = ReportServer(

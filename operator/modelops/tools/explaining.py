@@ -78,7 +78,9 @@ def next_steps(value: Explained) -> list[str]:
         return _after_run(value, name, place)
     agent = value.spec.agent_model_ref.name
     if not has_finished(value):
+        waits = [f"modelops approve {name} -n {place}"] if value.status.approval_digest else []
         return [
+            *waits,
             f"modelops watch {name} -n {place}",
             f"modelops pause {name} -n {place}",
             f"modelops abort {name} -n {place}",

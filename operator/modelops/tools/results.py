@@ -120,6 +120,7 @@ class Deployment(Result):
     agent_name: str
     status: str
     finished: bool
+    awaits_approval: bool = Field(default=False, description="Whether it waits for a person's approval.")
     created: bool
     message: str
 

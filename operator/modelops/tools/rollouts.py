@@ -18,7 +18,7 @@ from modelops.tools.conditions import number, what_happens
 from modelops.tools.errors import ToolRefused
 from modelops.tools.names import create_once
 from modelops.tools.results import Comparison, Deployment, MetricComparison
-from modelops.tools.waiting import ended_or_latest, follow
+from modelops.tools.waiting import decided_or_latest, ended_or_latest, follow
 
 METRICS: Final = ("accuracy", "latency", "cost_per_1k_tokens")
 TARGETS: Final = ("huggingface", "openrouter")
@@ -40,7 +40,8 @@ class EvaluationRequest:
     then from the API's defaults. The scorer has none: it comes from the AgentModel's langsmith.scorer, and without that
     the Rollout ends before anything is paid, with a suggestion from the dataset.
     `accept_low_power` never comes from there: it is about one evaluation.
-    `max_usd`: the most that it may cost; None for the approval threshold of the agent.
+    `max_usd`: the most that it may cost; None for the approval threshold of the agent, of a deployment for the month's
+    budget, of which what is above the threshold needs an approval.
     """
 
     agent_name: str
@@ -75,10 +76,12 @@ async def evaluate(
     seen: Seen | None = None,
     created_by: str = "modelops",
     dry_run: bool = False,
+    wait_for_decision: bool = False,
 ) -> Comparison:
     """Compare a model with the one that serves the agent, on held-out examples. No traffic moves.
 
-    The same request again returns the same evaluation while it runs.
+    The same request again returns the same evaluation while it runs. `wait_for_decision`: wait a few seconds until it
+    is refused, asks a person, or goes on.
 
     Raises:
         ToolRefused: an unknown agent, model or metric, or no held-out dataset.
@@ -97,6 +100,8 @@ async def evaluate(
     )
     if wait_seconds > 0 and not dry_run:
         rollout = await ended_or_latest(client.rollouts, rollout, wait_seconds=wait_seconds, seen=seen)
+    elif wait_for_decision and not dry_run:
+        rollout = await decided_or_latest(client.rollouts, rollout)
     return comparison_of(rollout, agent, created=created, metrics=request.metrics)
 
 
@@ -126,10 +131,11 @@ async def deploy(
     seen: Seen | None = None,
     created_by: str = "modelops",
     dry_run: bool = False,
+    wait_for_decision: bool = False,
 ) -> Deployment:
     """Move an agent's traffic to a model: it is evaluated first, and then gets the traffic in steps, or at once.
 
-    The same request again returns the same rollout while it runs.
+    The same request again returns the same rollout while it runs. `wait_for_decision`: as of `evaluate`.
 
     Raises:
         ToolRefused: an unknown agent, model, target or strategy.
@@ -147,6 +153,8 @@ async def deploy(
     )
     if wait_seconds > 0 and not dry_run:
         rollout = await ended_or_latest(client.rollouts, rollout, wait_seconds=wait_seconds, seen=seen)
+    elif wait_for_decision and not dry_run:
+        rollout = await decided_or_latest(client.rollouts, rollout)
     return deployment_of(rollout, agent, created=created)
 
 
@@ -200,6 +208,7 @@ async def _spec_and_last_rollout(
         "candidate": candidate,
         "evaluation": evaluation,
         "maxUSD": usd(request.max_usd or agent.spec.budget.approval_above_usd),
+        "requestedBy": (await client.whoami()).name,
     }
     return agent, spec, last
 
@@ -235,6 +244,8 @@ async def deployment_spec(
     strategy = strategy_of(request.rollout_strategy, pause_seconds=request.pause_seconds)
     agent, spec, last = await _spec_and_last_rollout(client, request)
     spec["strategy"] = strategy
+    # A canary of a day costs more than what may go unapproved: then the rollout asks a person.
+    spec["maxUSD"] = usd(request.max_usd or agent.spec.budget.monthly_usd)
     if last is not None or request.analysis:
         spec["analysis"] = {**(last.spec.analysis.wire() if last else {}), **request.analysis}
     if request.pause_seconds >= 86400:
@@ -303,6 +314,7 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
         agent_name=agent.spec.agent,
         status=status.phase.value,
         finished=has_finished(rollout),
+        awaits_approval=status.offer is not None and not has_finished(rollout),
         created=created,
         message=what_happens(rollout) + following,
     )

@@ -33,7 +33,7 @@ from modelops.domain.agentsfile import AgentEntry, StableTarget, with_routing, w
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
 from modelops.domain.record import EndpointEntry, Record, Reservation, Settlement
-from modelops.domain.rollout.endpoint_cost import planned_seconds
+from modelops.domain.rollout.endpoint_cost import paid_seconds
 from modelops.domain.rollout.state import RolloutSettings
 from modelops.domain.rollout.state import State as RolloutState
 from modelops.ports import AgentReports, Endpoint
@@ -274,7 +274,7 @@ def test_a_rollout_whose_record_was_lost_runs_no_longer_than_it_has_reserved() -
         driver.state,
         record=without_record(driver, agent_driver_at(driver).run_until_idle()).run_until_idle().record,
     )
-    driver.pass_time(planned_seconds(driver.state), healthy=False)
+    driver.pass_time(paid_seconds(driver.state), healthy=False)
     driver.run_until(has_ended)
     assert (driver.phase, driver.reason) == ("Aborted", "DeadlineExceeded")
     assert driver.state.record is not None
@@ -864,7 +864,7 @@ def test_the_cost_of_a_stopped_endpoint_is_split_at_the_end_of_the_month() -> No
 
 def test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_then() -> None:
     agent = objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "50"})
-    agent_driver = agent_driver_at(RolloutDriver(rollout_state(agent=agent)).run_until(has_ended))
+    agent_driver = agent_driver_at(RolloutDriver(rollout_state()).run_until(has_ended))
     agent_driver.state = replace(agent_driver.state, agent_model=parsed(AgentModel, agent))
     agent_driver.run_until_idle()
     assert [e.role for e in agent_driver.record.endpoints] == ["stable"]

@@ -31,7 +31,7 @@ _BAD_RUN: Final = (
 )  # fmt: skip
 _BAD_ROLLOUT: Final = (
     "AgentModelNotFound", "SecretNotUsable", "NoPromptContract", "NoDataset", "EvaluationRefused", "PriceUnknown",
-    "CandidateNotFound", "OverMaxUSD", "OverBudget", "NeedsApproval",
+    "CandidateNotFound", "OverMaxUSD", "OverBudget",
 )  # fmt: skip
 _RUN_WAITS: Final = "unit/training/test_prerequisites.py::test_a_wait_ends_as_soon_as_its_remedy_is_done"
 _ROLLOUT_WAITS: Final = (
@@ -89,6 +89,13 @@ _ROLLOUT: Final = {
     "AlreadyCompleted": "unit/rollout/test_undo.py::test_an_undo_applied_again_under_its_name_says_what_serves_now",
     "TargetConflict": _ROLLOUT_WAITS,
     "AnotherRolloutActive": _ROLLOUT_WAITS,
+    "NeedsApproval": "unit/rollout/test_rollout_approval.py::test_an_approval_is_used_once_and_names_the_person",
+    "ApprovalStale": "unit/rollout/test_rollout_approval.py::"
+    "test_an_approval_of_something_else_or_by_the_requester_does_not_count",
+    "SelfApproval": "unit/rollout/test_rollout_approval.py::"
+    "test_an_approval_of_something_else_or_by_the_requester_does_not_count",
+    "ApprovalExpired": "unit/rollout/test_rollout_approval.py::"
+    "test_after_a_week_without_an_approval_the_rollout_ends_through_the_record",
     "ConfigNotUsable": _ROLLOUT_WAITS,
     "StableDrift": f"{_TRUTH}test_a_rollout_that_waits_for_a_drift_names_the_same_keys_and_starts_when_they_are_set",
     "TokenRefused": "unit/rollout/test_rollout_refusals.py::test_a_refused_token_is_waited_for_until_another_is_in_the_secret",

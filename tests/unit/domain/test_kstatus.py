@@ -39,6 +39,9 @@ HELD = {
     "TrainingReason.SelfApproval",
     "TrainingReason.Suspended",
     "RolloutReason.Paused",
+    "RolloutReason.NeedsApproval",
+    "RolloutReason.ApprovalStale",
+    "RolloutReason.SelfApproval",
 }
 DOES_NOT_GO_ON = {"RolloutReason.AnotherVersionServes", "AgentModelReason.RecordNotReadable"}
 REASONS = [*TrainingReason, *RolloutReason, *AgentModelReason]

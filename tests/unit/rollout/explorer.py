@@ -64,6 +64,8 @@ class Scenario:
     takeovers: int = 0
     lost_answers: int = 0
     late_landings: int = 0
+    inconclusive: bool = False
+    """Whether evaluations decide nothing, so that people approve what follows, at any moment."""
 
     @property
     def hostile(self) -> bool:
@@ -95,7 +97,10 @@ class Run:
             "takeover": scenario.takeovers,
             "lost": scenario.lost_answers,
         }
-        self.disturbed = False
+        # While a person reviews one evaluation, another rollout may change what it holds for.
+        self.disturbed = scenario.inconclusive and len(scenario.first) + len(scenario.later) > 1
+        if scenario.inconclusive:
+            self.cloud.evaluation |= {"verdict": "inconclusive", "recommendation": "review"}
         self._ran: dict[Name, object] = {}
         self._uids = 0
         self.server.create(AGENT_MODELS, objects.agent_model(), ours=False)
@@ -149,6 +154,7 @@ class Run:
         if self.remaining["takeover"]:
             found += [(0.2, f"takeover {knowing}") for knowing in ("fresh", "stale", "behind")]
         found += [(1.0, f"create {i}") for i in range(len(self.later))]
+        found += [(0.7, f"approve {name[1]}") for name in self._waiting()]
         if self.remaining["event"]:
             found += [(0.5, event) for event in self._events()]
         return found
@@ -184,6 +190,20 @@ class Run:
             for n in sorted(self._all_names())
         )
         return id(self.leader), self.time.seconds, versions
+
+    def _waiting(self) -> Iterator[Name]:
+        """Rollouts with an offer that nobody has approved."""
+        for name in (R1, R2):
+            item = self.server.objects.get(name)
+            digest = item["status"].get("approvalDigest") if item is not None else None
+            if item is not None and digest and item["spec"].get("approval", {}).get("digest") != digest:
+                yield name
+
+    def _approve(self, name: Name) -> None:
+        """As the admission policy has it: the digest is that of the stored status."""
+        digest = self.server.objects[name]["status"]["approvalDigest"]
+        approval = {"approvedBy": "mia", "digest": digest}
+        self.server.edit(name, lambda item: item["spec"].update(approval=approval))
 
     def _events(self) -> Iterable[str]:
         allowed = self.scenario.events
@@ -256,6 +276,8 @@ class Run:
                 self.time.seconds += TICK_SECONDS
             case "takeover":
                 self._takeover(knowing=rest)
+            case "approve":
+                self._approve(("rollouts", rest))
             case "create":
                 self.server.create(ROLLOUTS, self.later.pop(int(rest)), ours=False)
             case "remember":
@@ -340,6 +362,8 @@ class Run:
         quiet = 0
         for _ in range(MOST_PASSES):
             before = len(self.server.writes)
+            for name in list(self._waiting()):
+                self._approve(name)
             self._pass()
             quiet = quiet + 1 if len(self.server.writes) == before else 0
             if quiet == 3:

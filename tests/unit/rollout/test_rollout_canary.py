@@ -25,7 +25,7 @@ from modelops.domain.plan import WriteFile, WriteRecord, WriteStatus
 from modelops.domain.record import Record
 from modelops.domain.rollout.actions import RolloutFact
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.endpoint_cost import planned_seconds
+from modelops.domain.rollout.endpoint_cost import paid_seconds
 from modelops.domain.rollout.state import CanaryMeasurements
 from modelops.ports import AgentReports, TrackCounters
 
@@ -270,7 +270,7 @@ def test_the_deadline_aborts() -> None:
 def test_an_endpoint_never_runs_longer_than_its_reservation_pays_for() -> None:
     driver = driver_in_pause()
     driver.state = replace(driver.state, reports=None)
-    driver.pass_time(planned_seconds(driver.state) + 1)
+    driver.pass_time(paid_seconds(driver.state) + 1)
     assert_back_on_stable(driver.run_until(has_ended), reason="DeadlineExceeded")
 
 

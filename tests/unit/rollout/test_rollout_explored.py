@@ -37,6 +37,10 @@ SCENARIOS = {
     "an operator that is away too long": Scenario(
         later=SECOND, events=frozenset({"silence", "foreign", "abort"}), event_count=2
     ),
+    "a review of an inconclusive evaluation": Scenario(inconclusive=True, takeovers=2, lost_answers=1),
+    "two reviews while people and GitOps act": Scenario(
+        inconclusive=True, later=SECOND, events=HUMANS, event_count=2, takeovers=2, lost_answers=1
+    ),
     "people and GitOps": Scenario(events=HUMANS, event_count=2, takeovers=1),
     "a lost record": Scenario(
         later=AT_ONCE,
@@ -135,3 +139,11 @@ def test_the_usual_course_ends_with_the_candidate_stable() -> None:
     life = [w for w in run.server.writes if "docs-modelops-record" not in w or "create" not in w]
     assert len(life) <= 20, life
     assert sum("agentmodels" in w for w in life) <= 3, life
+
+
+def test_a_review_with_two_approvals_ends_with_the_candidate_stable() -> None:
+    run = Run(Scenario(inconclusive=True))
+    run.close()
+    assert run.record().stable.model == objects.repo_of("r1")
+    rollout = run.server.objects[("rollouts", "r1")]
+    assert [one["stage"] for one in rollout["status"]["approvals"]] == ["Inconclusive", "Promotion"]

@@ -31,7 +31,8 @@ from modelops.domain.record import (
     Reservation,
     Settlement,
 )
-from modelops.domain.rollout.endpoint_cost import planned_micro_usd, settle_reservation
+from modelops.domain.rollout.endpoint_cost import settle_reservation
+from modelops.domain.rollout.planned_cost import planned_cost
 
 REGISTRY_SCHEMA: Json = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -176,7 +177,8 @@ def test_the_registry_of_a_promoted_model_has_its_schema() -> None:
 def test_the_reservation_covers_the_plan(per_hour: int, replicas: int, pauses: list[int]) -> None:
     steps: list[Json] = [{"setWeight": 20}, *({"pause": {"durationSeconds": s}} for s in pauses)]
     item = objects.rollout(strategy=objects.canary(*steps), progressDeadlineSeconds=2592000)
-    planned = planned_micro_usd(rollout_state(item), per_hour, replicas)
+    agent = objects.agent_model(serving={"maxReplica": replicas})
+    planned = planned_cost(rollout_state(item, agent=agent), per_hour=per_hour).planned
     assert planned >= (3600 + sum(pauses)) / 3600 * per_hour * replicas
     assert isinstance(planned, int)
 

@@ -20,6 +20,7 @@ from tests.unit.rollout.rollout_driver import (
     rollout_state,
 )
 
+from modelops.api.v1alpha1.approval import Approval
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.record import PRUNED, PRUNING, ActiveRollout, Completed, EndpointEntry, Settlement
@@ -169,13 +170,6 @@ REFUSALS: dict[str, tuple[RolloutDriver, str, tuple[str, ...]]] = {
         ),
         "OverMaxUSD",
         ("or shorten the pauses, lower spec.serving.maxReplica 2 of AgentModel docs",),
-    ),
-    "more than may go unapproved": (
-        RolloutDriver(
-            rollout_state(agent=objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "0.5"}))
-        ),
-        "NeedsApproval",
-        ("spec.budget.approvalAboveUSD $0.5 of AgentModel docs", "raise that", "new rollout"),
     ),
     "more than the budget has left": (
         RolloutDriver(
@@ -573,7 +567,7 @@ LONG_CANARY = objects.rollout(strategy={"canary": {}}, maxUSD="50")
 
 def driver_evaluating_with_long_canary() -> RolloutDriver:
     """The evaluation's token is refused; 30 of the 31 hours that are reserved are those of the canary."""
-    agent = objects.agent_model(budget={"monthlyUSD": "100", "approvalAboveUSD": "50"})
+    agent = objects.agent_model(budget={"monthlyUSD": "1000", "approvalAboveUSD": "50"})
     driver = RolloutDriver(
         rollout_state(LONG_CANARY, agent=agent), facts={"evaluation": ProgramState(result=REFUSED_TOKEN)}
     )
@@ -653,7 +647,12 @@ def test_a_candidate_whose_standing_cost_is_above_the_budget_has_an_event_and_a_
     monthly: str, warned: bool
 ) -> None:
     budget = {"monthlyUSD": monthly, "approvalAboveUSD": "500"}
-    driver = RolloutDriver(rollout_state(agent=objects.agent_model(budget=budget))).run_until(has_ended)
+    driver = RolloutDriver(rollout_state(agent=objects.agent_model(budget=budget)))
+    if warned:
+        driver.run_until(lambda state: state.rollout.status.offer is not None)
+        digest = driver.state.rollout.status.approval_digest
+        driver.edit_spec(approval=Approval(approved_by="mia", digest=digest))
+    driver.run_until(has_ended)
     evaluation = driver.state.rollout.status.evaluation
     assert evaluation is not None
     words = f"costs $730.00 a month, and spec.budget.monthlyUSD of AgentModel docs is ${monthly}"
@@ -695,7 +694,8 @@ def test_a_candidate_that_is_not_proven_is_rejected(verdict: str, reason: str) -
     result = {**objects.EVALUATION_PASSED, "verdict": verdict, "recommendation": "reject"}
     history = (an_entry("v1.1.0-rc.1"),)
     state = rollout_state(
-        objects.rollout(candidate={"version": "v1.1.0-rc.1"}), record=a_record(history=history)
+        objects.rollout(candidate={"version": "v1.1.0-rc.1"}, evaluation={"onInconclusive": "Reject"}),
+        record=a_record(history=history),
     )
     driver = RolloutDriver(state, facts={"evaluation": ProgramState(result=result)}).run_until(has_ended)
     record = driver.state.record

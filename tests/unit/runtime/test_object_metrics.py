@@ -134,6 +134,10 @@ def test_waiting_for_hardware_and_for_an_approval_are_shown_with_their_time(flee
     samples = fleet.samples()
     assert samples[f'modelops_training_run_hardware_wait_seconds{{{DOCS},run="queued"}}'] == 600
     assert samples[f'modelops_training_run_approval_wait_seconds{{{DOCS},run="asks"}}'] == 86400
+    offer = {"stage": "Cost", "highUSD": "31", "askedAt": "2025-12-10T06:00:00Z"}
+    fleet.put(rollout("waits", phase="AwaitingApproval", offer=offer))
+    samples = fleet.samples()
+    assert samples[f'modelops_rollout_approval_wait_seconds{{{DOCS},rollout="waits"}}'] == 6 * 3600
 
 
 def test_money_follows_from_the_record_of_this_month(fleet: FakeFleet) -> None:

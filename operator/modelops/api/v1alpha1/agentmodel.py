@@ -283,8 +283,8 @@ class Budget(ApiModel):
     approval_above_usd: Money = Field(
         default="10",
         alias="approvalAboveUSD",
-        description="Threshold in US dollars. A TrainingRun with a higher estimate waits for a person's "
-        "approval. A Rollout with a higher estimate is refused.",
+        description="Threshold in US dollars. A TrainingRun or a Rollout with a higher estimate waits for a "
+        "person's approval.",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
 from modelops.api.v1alpha1.meta import (
     LABEL_NAME,
@@ -79,6 +80,13 @@ class Goal(StrEnum):
     SUPERIOR = "superior"
 
 
+class OnInconclusive(StrEnum):
+    """What follows from an evaluation that decides nothing."""
+
+    REQUIRE_APPROVAL = "RequireApproval"
+    REJECT = "Reject"
+
+
 class Evaluation(ApiModel):
     """The comparison of the candidate with the stable model on held-out examples."""
 
@@ -128,6 +136,13 @@ class Evaluation(ApiModel):
     )
     concurrency: int = Field(
         default=8, ge=1, le=64, description="Maximum number of model calls at the same time."
+    )
+    on_inconclusive: OnInconclusive | None = Field(
+        default=None,
+        description="What follows if the evaluation shows neither that the candidate is within the margin nor that it "
+        "is worse. RequireApproval asks a person: after the approval the canary stays at its first weight until a "
+        "person approves the rest. Reject rejects the candidate. If it is empty, a canary requires an approval, and "
+        "other strategies reject.",
     )
     timeout_seconds: int | None = Field(
         default=None,
@@ -268,6 +283,7 @@ _IMMUTABLE = (
     "analysis",
     "maxUSD",
     "progressDeadlineSeconds",
+    "requestedBy",
 )
 
 
@@ -276,6 +292,13 @@ class RolloutSpec(
     json_schema_extra=rules(
         *(immutable(name, "a Rollout runs only once; create a new Rollout") for name in _IMMUTABLE),
         latch("abort", "create a new Rollout"),
+        Rule(
+            "!has(self.evaluation) || !has(self.evaluation.onInconclusive) || "
+            "self.evaluation.onInconclusive != 'RequireApproval' || has(self.strategy.canary)",
+            "evaluation.onInconclusive RequireApproval needs strategy.canary: without a canary nothing could be tried "
+            "on a part of the sessions",
+            field="evaluation",
+        ),
         Rule(
             "!has(self.strategy.canary) || !has(self.strategy.canary.steps) || "
             "self.strategy.canary.steps.map(s, has(s.pause) ? s.pause.durationSeconds : 0).sum() < "
@@ -286,7 +309,7 @@ class RolloutSpec(
         ),
     ),
 ):
-    """The desired state. Only `paused` and `abort` are mutable: to try again, create another Rollout."""
+    """The desired state. Only `paused`, `abort` and `approval` are mutable: to try again, create another Rollout."""
 
     agent_model_ref: LocalReference = Field(
         description="AgentModel, in the same namespace, of the agent whose traffic moves."
@@ -310,7 +333,7 @@ class RolloutSpec(
     max_usd: Money = Field(
         alias="maxUSD",
         description="Maximum cost in US dollars of evaluating and trying the candidate, including its "
-        "endpoint. A higher estimate is refused before anything is spent.",
+        "endpoint and the calls to OpenRouter. A higher estimate is refused before anything is spent.",
     )
     progress_deadline_seconds: int = Field(
         default=172800,
@@ -328,12 +351,24 @@ class RolloutSpec(
         default=False,
         description="Set to true to abort the rollout: all traffic goes back to stable. It cannot be unset.",
     )
+    requested_by: Username | None = Field(
+        default=None,
+        description="Name of the person who asks for the rollout, as the API server knows it. The admission "
+        "policies refuse the name of another user unless the creator has the verb `request-for`. Required "
+        "if the AgentModel's approvalPolicy forbids self-approval; otherwise it may be empty.",
+    )
+    approval: Approval | None = Field(
+        default=None,
+        description="Approval of the offer in status.offer. `modelops approve` writes it. The admission policies "
+        "require the verb `approve`. It is empty until then.",
+    )
 
 
 class RolloutPhase(StrEnum):
     """The phases of a Rollout; the last four are final."""
 
     PENDING = "Pending"
+    AWAITING_APPROVAL = "AwaitingApproval"
     PROVISIONING = "Provisioning"
     EVALUATING = "Evaluating"
     PROGRESSING = "Progressing"
@@ -342,6 +377,76 @@ class RolloutPhase(StrEnum):
     REJECTED = "Rejected"
     ABORTED = "Aborted"
     FAILED = "Failed"
+
+
+class ApprovalStage(StrEnum):
+    """What a person approves."""
+
+    COST = "Cost"
+    INCONCLUSIVE = "Inconclusive"
+    PROMOTION = "Promotion"
+
+
+class RolloutOffer(StatusModel):
+    """What a person is asked to approve, and what it costs up to production."""
+
+    stage: ApprovalStage = Field(
+        description="What is approved. Cost: evaluating and trying the candidate may be paid for. Inconclusive: the "
+        "candidate may be tried at the canary's first weight, although the evaluation decided nothing. Promotion: "
+        "after that it may get the other weights and be promoted."
+    )
+    high_usd: Money = Field(
+        alias="highUSD",
+        description="Highest cost in US dollars of what is approved. It is reserved after the approval.",
+    )
+    evaluation_usd: Money = Field(
+        default="0.00",
+        alias="evaluationUSD",
+        description="Part of highUSD for the evaluation: the candidate's endpoint, its start included, and calls.",
+    )
+    calls_usd: Money = Field(
+        default="0.00",
+        alias="callsUSD",
+        description="Part of evaluationUSD for calls that are billed one by one, such as those of OpenRouter.",
+    )
+    examples: int = Field(default=0, ge=0, description="Number of examples that both models would be asked.")
+    canary_usd: Money = Field(
+        default="0.00", alias="canaryUSD", description="Part of highUSD for the canary's endpoint."
+    )
+    standing_usd_per_month: Money | None = Field(
+        default=None,
+        alias="standingUSDPerMonth",
+        description="Cost of serving the candidate after a promotion, in US dollars per month. Empty if the rollout "
+        "promotes nothing, or its endpoint serves already.",
+    )
+    baseline_usd_per_month: Money | None = Field(
+        default=None,
+        alias="baselineUSDPerMonth",
+        description="Cost of the stable model's endpoint, in US dollars per month. Empty for a model that is billed "
+        "per call.",
+    )
+    why: str = Field(default="", max_length=1024, description="Why a person must approve, for people.")
+    asked_at: datetime = Field(
+        description="Time of the first offer; an offer that is renewed keeps it. After a week without an approval the "
+        "rollout ends."
+    )
+    valid_until: datetime | None = Field(
+        default=None,
+        description="Time until which the offer can be approved. Empty while the operator makes a new one.",
+    )
+
+
+class GivenApproval(StatusModel):
+    """An approval that the rollout has used."""
+
+    stage: ApprovalStage = Field(description="What the person approved.")
+    approved_by: str = Field(
+        default="",
+        max_length=512,
+        description="Person who approved, as the API server knew them. Empty if the approval was removed at once.",
+    )
+    digest: str = Field(max_length=80, description="Digest of the approved offer.")
+    at: datetime = Field(description="Time at which the rollout went on.")
 
 
 class CandidateStatus(StatusModel):
@@ -500,6 +605,12 @@ class EvaluationStatus(StatusModel):
         max_length=1024,
         description="URL of the comparison in LangSmith. Empty if it was not recorded there.",
     )
+    calls_usd: Money | None = Field(
+        default=None,
+        alias="callsUSD",
+        description="Cost in US dollars of the calls that are billed one by one, by the service's bills. Empty if an "
+        "answer had no bill.",
+    )
     report_url: str = Field(
         default="",
         max_length=1024,
@@ -508,6 +619,11 @@ class EvaluationStatus(StatusModel):
     )
     recorded: bool = Field(
         default=True, description="Whether LangSmith has every answer and score of the evaluation."
+    )
+    basis: str = Field(
+        default="",
+        max_length=80,
+        description="Digest of the stable model, the prompt and the dataset that the verdict holds for.",
     )
     candidates_compared: int = Field(
         default=1,
@@ -627,10 +743,35 @@ class RolloutStatus(StatusModel):
         alias="estimateUSD",
         description="Estimated cost of evaluating and trying the candidate, in US dollars.",
     )
+    planned_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        description="Seconds for which the candidate's endpoint is paid: its start, the evaluation and the pauses, at "
+        "most. 0 if the rollout starts none. Empty before the rollout has the agent's lock.",
+    )
+    planned_calls_usd: Money | None = Field(
+        default=None,
+        alias="plannedCallsUSD",
+        description="Part of estimateUSD for calls that are billed one by one. Empty before the rollout has the "
+        "agent's lock.",
+    )
     standing_usd_per_month: Money | None = Field(
         default=None,
         alias="standingUSDPerMonth",
         description="Estimated cost of serving the candidate after a promotion, in US dollars per month.",
+    )
+    offer: RolloutOffer | None = Field(
+        default=None,
+        description="Offer that a person must approve. Empty if the rollout waits for no approval.",
+    )
+    approval_digest: str = Field(
+        default="",
+        max_length=80,
+        description="Digest that an approval must name. It covers the rollout, both models, the prompt, the hardware "
+        "and the cost at the time of the offer. Empty if the rollout waits for no approval.",
+    )
+    approvals: tuple[GivenApproval, ...] = Field(
+        default=(), max_length=8, description="Approvals that the rollout has used, in order."
     )
     step: int = Field(
         default=0,
@@ -675,7 +816,7 @@ class RolloutStatus(StatusModel):
     )
     conditions: Conditions = Field(
         default=(),
-        description="Conditions of the rollout: Ready, Stalled, Reconciling, EndpointReady, Evaluated, "
+        description="Conditions of the rollout: Ready, Stalled, Reconciling, Approved, EndpointReady, Evaluated, "
         "RoutingPropagated, Finished, Succeeded.",
     )
 

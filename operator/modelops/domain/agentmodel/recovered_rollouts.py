@@ -94,6 +94,8 @@ def with_reservation(record: Record, rollout: Rollout, started_at: datetime) -> 
         month=f"{started_at:%Y-%m}",
         name=meta.name,
         reserved_at=started_at.isoformat(timespec="seconds"),
+        seconds=status.planned_seconds,
+        calls_usd_micro=micro(status.planned_calls_usd or "0"),
     )
     if not reservation.usd_micro:
         return record

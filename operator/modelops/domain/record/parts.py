@@ -51,6 +51,16 @@ class Reservation(RecordPart):
     """Of a run: the account that is billed for its jobs. Empty for a rollout."""
     label: str = ""
     """Of a run: the label by which the attempt's jobs are found. It names the installation that submitted them."""
+    seconds: int | None = None
+    """Of a rollout: for how long its endpoint is paid for; 0 where it started none. None in records of older
+    operators, and of a run."""
+    calls_usd_micro: int = 0
+    """Of a rollout: the part for calls that are billed one by one."""
+
+    @property
+    def pays_for_endpoint(self) -> bool:
+        """Whether a rollout's reservation covers an endpoint that the rollout started."""
+        return self.seconds != 0
 
 
 class Settlement(RecordPart):
@@ -101,6 +111,8 @@ class ActiveRollout(RecordPart):
     digest: str
     candidate: Target
     aborting: bool = False
+    approved: str = ""
+    """Digest of the offer that a person approved for this lock; empty where none was needed."""
 
 
 class RegistryEntry(RecordPart):

@@ -178,6 +178,8 @@ class Record(RecordPart):
         """
         candidate = self.active.candidate.endpoint_name if self.active else ""
         cover = self.reservations.get(f"{self.active.uid}/1") if self.active else None
+        if cover is not None and not cover.pays_for_endpoint:
+            cover = None
         total = 0
         for entry in self.endpoints:
             if cover is None or entry.name != candidate:

@@ -205,6 +205,14 @@ def abort_steps(state: State, reason: RolloutReason, message: str) -> tuple[Roll
     return tuple(steps)
 
 
+def with_rejection(state: State, record: Record, version: str) -> Record:
+    """The record after a candidate that was evaluated was rejected while another rollout may have the lock."""
+    entry = record.entry(version)
+    if state.rollout.status.evaluated is None or entry is None or entry.deployment_status != "evaluated":
+        return record
+    return record.with_entry(version, deployment_status="rejected")
+
+
 def released_record(state: State, record: Record, reason: RolloutReason, message: str) -> Record:
     """4. The record after the rollout: completed, the lock released, its endpoint stopping, its cost settled."""
     done = Completed(
@@ -218,7 +226,7 @@ def released_record(state: State, record: Record, reason: RolloutReason, message
     )
     changed = record.with_(completed={**record.completed, state.identity: done})
     if not state.holds_agent_lock:
-        return changed
+        return with_rejection(state, changed, done.version) if reason in REJECTIONS else changed
     changed = settle_reservation(state, release_endpoint(state, changed, EndpointRole.STOPPING))
     changed = with_candidate_counted(state, with_scores(state, changed, done.version))
     entry = record.entry(done.version)

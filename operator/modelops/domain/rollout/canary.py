@@ -26,6 +26,7 @@ from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
+from modelops.domain.rollout.trial import rest_is_not_approved
 from modelops.ports import TrackCounters
 
 REPORT_GRACE_SECONDS: Final = 15.0
@@ -164,6 +165,10 @@ def take_next_step(state: State) -> RolloutPlan:
         waiting = pause_is_not_over(state, pause)
         if waiting is not None:
             return waiting
+    if position >= len(steps) or steps[position].set_weight is not None:
+        held = rest_is_not_approved(state)
+        if held is not None:
+            return held
     if position >= len(steps):
         return promote_undo(state) if is_undo(state) else promote(state)
     upcoming = steps[position]

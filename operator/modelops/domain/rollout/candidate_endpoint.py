@@ -51,7 +51,9 @@ def await_endpoint(state: State) -> RolloutPlan | None:
 def begin_evaluation(state: State, *, url: str) -> RolloutPlan:
     """The endpoint answers at this address, which the status has from now on."""
     candidate = state.require_candidate()
-    message = f"endpoint {candidate.endpoint_name} answers; both models answer the held-out examples"
+    message = f"endpoint {candidate.endpoint_name} answers"
+    if state.rollout.status.evaluated is None:
+        message += "; both models answer the held-out examples"
     status = with_phase(
         state,
         RolloutPhase.EVALUATING,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutPlan
-from modelops.domain.rollout.endpoint_cost import planned_seconds, reservation_key
+from modelops.domain.rollout.endpoint_cost import paid_seconds, reservation_of
 from modelops.domain.rollout.state import State
 
 
@@ -17,12 +17,14 @@ def latest_end(state: State) -> datetime | None:
     if started is None:
         return None
     if has_reservation(state):
-        seconds = min(seconds, planned_seconds(state))
+        seconds = min(seconds, paid_seconds(state))
     return started + timedelta(seconds=seconds)
 
 
 def has_reservation(state: State) -> bool:
-    return state.record is not None and reservation_key(state) in state.record.reservations
+    """Whether the rollout pays for an endpoint that it started."""
+    reservation = reservation_of(state)
+    return reservation is not None and reservation.pays_for_endpoint
 
 
 def enforce_deadline(state: State) -> RolloutPlan | None:
@@ -35,10 +37,8 @@ def enforce_deadline(state: State) -> RolloutPlan | None:
     if state.now >= started + timedelta(seconds=seconds):
         message = f"spec.progressDeadlineSeconds {seconds} passed at reason {reason}; {end}"
         return latch_abort(state, RolloutReason.DeadlineExceeded, message)
-    paid_seconds = planned_seconds(state)
-    if has_reservation(state) and state.now >= started + timedelta(seconds=paid_seconds):
-        message = (
-            f"the endpoint's reservation pays for {paid_seconds} s, which passed at reason {reason}; {end}"
-        )
+    paid = paid_seconds(state)
+    if has_reservation(state) and state.now >= started + timedelta(seconds=paid):
+        message = f"the endpoint's reservation pays for {paid} s, which passed at reason {reason}; {end}"
         return latch_abort(state, RolloutReason.DeadlineExceeded, message)
     return None

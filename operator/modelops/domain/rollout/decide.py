@@ -19,6 +19,7 @@ from modelops.domain.rollout import (
     evaluation,
     evaluation_result,
     preconditions,
+    review,
 )
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.state import State
@@ -31,6 +32,7 @@ STEPS: tuple[Callable[[State], RolloutPlan | None], ...] = (
     preconditions.agent_model_is_missing,
     evaluation.evaluation_check_is_running,
     agent_lock.ensure_agent_locked,
+    review.release_agent_for_review,
     deadline.enforce_deadline,
     canary.abort_on_breach,
     advance.abort_if_expired,

@@ -8,14 +8,16 @@ from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.meta import ConditionStatus
+from modelops.api.v1alpha1.rollout import RolloutPhase
 from modelops.domain.conditions import condition_of
 from modelops.domain.money import micro
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.record import EndpointEntry, Record, Settlement
+from modelops.domain.record import EndpointEntry, Record, Reservation, Settlement
+from modelops.domain.rollout.evaluation_scores import was_reviewed
 from modelops.domain.rollout.state import State
 
 SETUP_SECONDS = 3600
-"""Time for provisioning and evaluation, added to the strategy's own pauses."""
+"""The least time for provisioning and evaluation together, added to the strategy's own pauses."""
 PAUSE_FACTOR = 1.25
 """Planned seconds per healthy second of a pause: waiting for agents and samples takes time as well."""
 STOP_GRACE_SECONDS = 60
@@ -28,16 +30,29 @@ def reservation_key(state: State) -> str:
     return f"{state.uid}/1"
 
 
-def planned_seconds(state: State) -> int:
-    """The longest time in seconds that the reservation pays for; after it the rollout aborts."""
+def pause_seconds(state: State) -> int:
+    """The time in seconds that is planned for the strategy's pauses."""
     canary = state.rollout.spec.strategy.canary
     pauses = sum(step.pause.duration_seconds for step in canary.steps if step.pause) if canary else 0
-    return SETUP_SECONDS + math.ceil(pauses * PAUSE_FACTOR)
+    return math.ceil(pauses * PAUSE_FACTOR)
 
 
-def planned_micro_usd(state: State, per_hour: int, replicas: int) -> int:
-    """The most that the candidate's endpoint may cost, in micro-USD; `per_hour` is the price of one replica."""
-    return math.ceil(planned_seconds(state) / 3600 * per_hour * replicas)
+def reservation_of(state: State) -> Reservation | None:
+    """What is reserved for the rollout; None where it has reserved nothing."""
+    return state.record.reservations.get(reservation_key(state)) if state.record is not None else None
+
+
+def paid_seconds(state: State) -> int:
+    """The time in seconds for which the endpoint of a rollout with a reservation is paid; then the rollout aborts."""
+    reservation = reservation_of(state)
+    if reservation is not None and reservation.seconds is not None:
+        return reservation.seconds
+    return SETUP_SECONDS + pause_seconds(state)
+
+
+def paid_setup_seconds(state: State) -> int:
+    """The part of `paid_seconds` for provisioning and evaluation."""
+    return max(SETUP_SECONDS, paid_seconds(state) - pause_seconds(state))
 
 
 def standing_cost_warning(state: State, usd_per_month: str | None) -> str:
@@ -95,7 +110,7 @@ def was_never_created(state: State) -> bool:
 
 
 def settle_reservation(state: State, record: Record) -> Record:
-    """The record with the rollout's reservation replaced by what its endpoint has cost.
+    """The record with the rollout's reservation replaced by what its endpoint and its calls have cost.
 
     The endpoint's entry counts its cost from now on, so that no minute is booked twice. An endpoint that the service
     refused to create costs nothing.
@@ -104,12 +119,13 @@ def settle_reservation(state: State, record: Record) -> Record:
     reservation = record.reservations.get(key)
     if reservation is None:
         return record
-    endpoint = candidate_endpoint(record)
+    endpoint = candidate_endpoint(record) if reservation.pays_for_endpoint else None
     changes: dict[str, Any] = {"since": state.now.isoformat(timespec="seconds")}
     if was_never_created(state):
         cost, changes["usd_micro_per_hour"] = 0, 0
     else:
         cost = endpoint.micro_usd(state.now) if endpoint is not None else 0
+    cost += calls_micro_usd(state, reservation)
     endpoints = tuple(
         e.model_copy(update=changes) if endpoint and e.name == endpoint.name else e for e in record.endpoints
     )
@@ -118,3 +134,20 @@ def settle_reservation(state: State, record: Record) -> Record:
         reservations={k: v for k, v in record.reservations.items() if k != key},
         settlements={**record.settlements, key: Settlement(usd_micro=cost, month=reservation.month)},
     )
+
+
+def calls_micro_usd(state: State, reservation: Reservation) -> int:
+    """What the calls that are billed one by one have cost: by the bills, else the most that was planned.
+
+    Nothing before the evaluation began. A rollout that starts no endpoint begins it as soon as it has the lock.
+    """
+    status = state.rollout.status
+    if was_reviewed(state):
+        return 0
+    if status.evaluated is not None:
+        found = status.evaluated.calls_usd
+        return micro(found) if found is not None else reservation.calls_usd_micro
+    before = (RolloutPhase.PENDING, RolloutPhase.AWAITING_APPROVAL, RolloutPhase.PROVISIONING)
+    if reservation.pays_for_endpoint and status.phase in before:
+        return 0
+    return reservation.calls_usd_micro

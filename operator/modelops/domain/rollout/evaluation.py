@@ -66,7 +66,8 @@ def undo_target(state: State) -> Target:
 
 def evaluation_check_is_running(state: State) -> RolloutPlan | None:
     """Comes before the steps that ask services: while the check runs, no service needs to be asked."""
-    begun = state.holds_agent_lock or state.rollout.status.started_at is not None
+    status = state.rollout.status
+    begun = state.holds_agent_lock or status.started_at is not None or status.evaluated is not None
     if begun or state.secret_problem or is_proven(state):
         return None
     if state.check is UNSEEN:
@@ -77,7 +78,7 @@ def evaluation_check_is_running(state: State) -> RolloutPlan | None:
 
 def ensure_evaluation_checked(state: State, candidate: Target) -> RolloutPlan | None:
     """Runs the check: the examples exist and were not trained on, and the services accept the keys."""
-    if is_proven(state):
+    if is_proven(state) or state.rollout.status.evaluated is not None:
         return None
     program = program_state(state.check)
     if program is None or program.result is None:

@@ -17,7 +17,7 @@ from modelops.domain.rollout.status import wait_in_phase
 def ensure_evaluation_planned(state: State) -> RolloutPlan | None:
     """Writes the plan before anything is spent. Ends a rollout whose chance is poor, unless its spec accepts that."""
     program = program_state(state.check)
-    if is_proven(state) or program is None or program.result is None:
+    if is_proven(state) or state.rollout.status.evaluated or program is None or program.result is None:
         return None
     found = program.result.get("plan")
     if found is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
 from modelops.domain.facts import UNSEEN
+from modelops.domain.money import dollars, micro
 from modelops.domain.plan import Announce, Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import EvaluationProgram, RolloutFact, RolloutPlan
@@ -21,11 +22,13 @@ from modelops.domain.rollout.evaluation import (
 )
 from modelops.domain.rollout.evaluation_scores import (
     dataset_version,
+    evaluation_basis,
     evaluation_choices,
     evaluation_dataset,
     evaluation_scorer,
 )
 from modelops.domain.rollout.looks import look_findings, looks_with_next
+from modelops.domain.rollout.review import asks_a_person
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.rollout.targets import require_candidate_target
@@ -83,6 +86,8 @@ def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> 
         announced = Announce(reason=RolloutReason.EvaluationPassed.value, message=explanation)
         # The Event of the verdict comes first, because the verdict is the reason to arm the canary.
         return replace(plan, steps=(*plan.steps[:1], announced, *plan.steps[1:])) if plan.steps else plan
+    if verdict.verdict == "inconclusive" and asks_a_person(state):
+        return await_review(state, verdict, explanation)
     reason = (
         RolloutReason.EvaluationFailed if verdict.verdict == "fail" else RolloutReason.EvaluationInconclusive
     )
@@ -94,6 +99,23 @@ def apply_verdict(state: State, verdict: EvaluationStatus, explanation: str) -> 
         facts={"Evaluated": True},
         evaluation=verdict,
         abort_reason=reason.value,
+    )
+    return Plan(steps=status_steps(state, status, reason, explanation), requeue_after=0)
+
+
+def await_review(state: State, verdict: EvaluationStatus, explanation: str) -> RolloutPlan:
+    """A person decides. The status comes first; then the lock and the endpoint are released (`review`)."""
+    candidate, reason = state.require_candidate(), RolloutReason.EvaluationInconclusive
+    address = "" if candidate.endpoint_name else candidate.endpoint_url
+    status = with_phase(
+        state,
+        RolloutPhase.AWAITING_APPROVAL,
+        reason,
+        explanation,
+        facts={"Evaluated": True, "EndpointReady": False},
+        evaluation=verdict,
+        candidate=candidate.model_copy(update={"endpoint_url": address}),
+        started_at=None,
     )
     return Plan(steps=status_steps(state, status, reason, explanation), requeue_after=0)
 
@@ -125,10 +147,17 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         recommendation=str(result["recommendation"]),
         experiment_url=str(result.get("experiment_url") or "")[:1024],
         report_url=str(result.get("report_url") or "")[:1024],
+        calls_usd=billed(result.get("calls_usd")),
         recorded=bool(result.get("recorded", True)),
+        basis=evaluation_basis(state),
         candidates_compared=looks_with_next(record, version),
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )
+
+
+def billed(amount: Any) -> str | None:
+    """The cost of calls as the status has it; None where it is not known."""
+    return dollars(micro(str(amount))) if amount is not None else None
 
 
 def parse_arm(side: dict[str, Any]) -> ArmResult:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelops.api.v1alpha1.rollout import ApprovalStage
 from modelops.api.v1alpha1.scorer import Scorer
+from modelops.domain.digest import digest_of
 from modelops.domain.gates.evaluation_plan import ASSUMED_CALL_SECONDS, ASSUMED_DISAGREEMENT, EXPECTED_GAIN
 from modelops.domain.record import Record
 from modelops.domain.rollout.looks import looks_with_next
@@ -37,10 +39,28 @@ def with_scores(state: State, record: Record, version: str) -> Record:
     return record.with_entry(version, eval_scores=scores, eval_dataset=evaluation_dataset(state))
 
 
+def was_reviewed(state: State) -> bool:
+    """Whether a person was asked what follows from the evaluation: its end is in the record already."""
+    status, stage = state.rollout.status, ApprovalStage.INCONCLUSIVE
+    asked = status.offer is not None and status.offer.stage is stage
+    return asked or any(one.stage is stage for one in status.approvals)
+
+
+def evaluation_basis(state: State) -> str:
+    """The digest of what an evaluation holds for: the stable model, the prompt and the dataset."""
+    stable, prompt = state.require_record().stable, state.require_agent_model().spec.prompt
+    content = {
+        "stable": [stable.version, stable.model, stable.revision],
+        "prompt": prompt.wire() if prompt is not None else None,
+        "dataset": evaluation_dataset(state),
+    }
+    return digest_of("evaluation-basis/v1", content)
+
+
 def with_candidate_counted(state: State, record: Record) -> Record:
     """The record that counts this candidate on its dataset version, and keeps what was chosen for the first one."""
     verdict = state.rollout.status.evaluated
-    if verdict is None or not verdict.dataset_version:
+    if verdict is None or not verdict.dataset_version or was_reviewed(state):
         return record
     version = verdict.dataset_version
     choices = evaluation_choices(state, margin_points=verdict.margin_points)

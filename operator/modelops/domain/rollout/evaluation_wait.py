@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from modelops.domain.money import display_usd
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.deadline import has_reservation, latest_end
-from modelops.domain.rollout.endpoint_cost import SETUP_SECONDS, candidate_endpoint
+from modelops.domain.rollout.endpoint_cost import candidate_endpoint, paid_setup_seconds
 from modelops.domain.rollout.state import State
 
 
@@ -31,7 +31,7 @@ def latest_token(state: State) -> datetime | None:
     started, end = state.rollout.status.started_at, latest_end(state)
     if started is None or end is None or not has_reservation(state):
         return end
-    return min(end, started + timedelta(seconds=SETUP_SECONDS))
+    return min(end, started + timedelta(seconds=paid_setup_seconds(state)))
 
 
 def gives_up_waiting_for_token(state: State) -> bool:

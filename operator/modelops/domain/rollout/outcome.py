@@ -14,6 +14,8 @@ FAILURES = frozenset(
         RolloutReason.OverMaxMonthlyUSD,
         RolloutReason.OverBudget,
         RolloutReason.NeedsApproval,
+        RolloutReason.SelfApproval,
+        RolloutReason.ApprovalExpired,
         RolloutReason.EndpointFailed,
         RolloutReason.EvaluationRefused,
         RolloutReason.LowPower,

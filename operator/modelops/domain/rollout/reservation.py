@@ -1,46 +1,42 @@
-"""What the candidate's endpoint may cost, whether the budget covers it, and its entries in the record."""
+"""What the rollout may cost, whether limit and budget cover it, and its entries in the record."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from modelops.api.v1alpha1.agentmodel import EndpointRole
-from modelops.api.v1alpha1.rollout import RolloutPhase
+from modelops.api.v1alpha1.rollout import ApprovalStage, RolloutPhase
 from modelops.domain.facts import UNSEEN, Outage
-from modelops.domain.money import display_usd, dollars, micro
+from modelops.domain.money import display_usd, micro
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Target
 from modelops.domain.rollout.abort import latch_abort
-from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
-from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, planned_micro_usd, reservation_key
+from modelops.domain.rollout.actions import EvaluationProgram, RetryProgram, RolloutFact, RolloutPlan
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_key
+from modelops.domain.rollout.offer import Proposal, stable_endpoint
+from modelops.domain.rollout.planned_cost import RolloutCost, estimate_of, planned_cost, planned_evaluation
+from modelops.domain.rollout.review import is_in_review, verdict_words
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 
 RETRY_SECONDS = 15.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class EndpointCost:
-    """The cost of an endpoint that the rollout starts, in micro-USD; zero where it starts none."""
-
-    starts_endpoint: bool
-    per_hour: int = 0
-    """Of one replica."""
-    planned: int = 0
-    """The most that the rollout may cost; this is reserved."""
-
-
-def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | RolloutPlan:
-    """The cost of the candidate's endpoint, or the plan that waits for its price.
+def estimate_cost(state: State, candidate: Target) -> RolloutCost | RolloutPlan:
+    """The cost of the rollout, or the plan that waits for the price of the candidate's endpoint.
 
     An endpoint that already serves costs nothing more. One that is being stopped is started anew.
     """
-    agent = state.require_agent_model()
+    agent, unanswered = state.require_agent_model(), planned_evaluation(state).unanswered
+    if unanswered:
+        message = f"OpenRouter did not tell the price of {' and '.join(unanswered)}: the operator asks again"
+        plan = wait_in_phase(
+            state, RolloutPhase.PENDING, RolloutReason.PriceUnknown, message, after=RETRY_SECONDS
+        )
+        retry = RetryProgram(program=EvaluationProgram.CHECK, after=RETRY_SECONDS)
+        return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
     entry = _entry_of(state.require_record(), candidate)
     if not candidate.endpoint_name or (entry is not None and not entry.is_ending):
-        return EndpointCost(starts_endpoint=False)
+        return planned_cost(state, per_hour=None)
     if state.price is UNSEEN:
         return Plan(needs=RolloutFact.PRICE)
     serving = agent.spec.serving
@@ -60,60 +56,132 @@ def estimate_endpoint_cost(state: State, candidate: Target) -> EndpointCost | Ro
             f"{serving.instance_size} of AgentModel {agent.metadata.name}: {words}",
             after=RETRY_SECONDS,
         )
-    planned = planned_micro_usd(state, state.price, serving.max_replica)
-    return EndpointCost(starts_endpoint=True, per_hour=state.price, planned=planned)
+    return planned_cost(state, per_hour=state.price)
 
 
-def abort_if_over_budget(state: State, cost: EndpointCost) -> RolloutPlan | None:
-    """The planned cost must fit into spec.maxUSD, the approval threshold and the rest of the monthly budget.
-
-    A rollout that starts no endpoint spends nothing, so a month that is overspent already does not keep it.
-    """
-    if not cost.starts_endpoint:
+def abort_if_over_limit(state: State, cost: RolloutCost) -> RolloutPlan | None:
+    """The planned cost must fit into spec.maxUSD, with or without an approval."""
+    planned, limit, name = cost.planned, state.rollout.spec.max_usd, state.rollout.metadata.name
+    spent = state.require_record().spent_by(state.uid)
+    if planned + spent <= micro(limit):
         return None
-    agent, record, planned = state.require_agent_model(), state.require_record(), cost.planned
-    budget, limit, name = agent.spec.budget, state.rollout.spec.max_usd, state.rollout.metadata.name
+    if is_in_review(state):
+        message = (
+            f"{verdict_words(state)} The canary may cost up to {display_usd(planned)} more, and spec.maxUSD of "
+            f"Rollout {name} is ${limit}, of which {display_usd(spent)} is spent: raise it in a new rollout"
+        )
+        return latch_abort(state, RolloutReason.EvaluationInconclusive, message, **estimate_of(cost))
+    message = (
+        f"the evaluation and the canary may cost up to {display_usd(planned)}, and spec.maxUSD of Rollout {name} "
+        f"is ${limit}: raise it in a new rollout, or {cheaper(state)}"
+    )
+    return latch_abort(state, RolloutReason.OverMaxUSD, message, **estimate_of(cost))
+
+
+def proposal_of(state: State, candidate: Target, cost: RolloutCost) -> Proposal | None:
+    """What a person must approve before the agent is locked; None where nobody needs to.
+
+    An offer that is open keeps its reason until it expires: it was made under the rules of its time.
+    """
+    offer, agent = state.rollout.status.offer, state.require_agent_model()
+    budget, unpriced, reasons = agent.spec.budget, cost.calls.unpriced, []
+    if cost.planned > micro(budget.approval_above_usd):
+        reasons.append(
+            f"the cost is above spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel "
+            f"{agent.metadata.name}"
+        )
+    if costs_more_than_a_month_allows(state, cost):
+        reasons.append(
+            f"after a promotion it costs {display_usd(cost.standing)} a month, which is above spec.budget.monthlyUSD "
+            f"${budget.monthly_usd} of AgentModel {agent.metadata.name}"
+        )
+    if is_in_review(state):
+        return Proposal(
+            candidate=candidate, cost=cost, stage=ApprovalStage.INCONCLUSIVE, why=verdict_words(state)
+        )
+    if unpriced:
+        reasons.append(
+            f"the calls to {' and '.join(unpriced)} come on top, because OpenRouter names no price for them"
+        )
+    why = "; ".join(reasons)
+    if not why and offer is not None and offer.valid_until is not None and state.now < offer.valid_until:
+        why = offer.why
+    if not why:
+        return None
+    return Proposal(candidate=candidate, cost=cost, stage=ApprovalStage.COST, why=why)
+
+
+def costs_more_than_a_month_allows(state: State, cost: RolloutCost) -> bool:
+    """Whether serving the candidate costs more than the month's budget, and more than serving the stable model does.
+
+    Later trainings and rollouts would then find no budget, unless a person raises it.
+    """
+    stable, monthly = stable_endpoint(state), state.require_agent_model().spec.budget.monthly_usd
+    today = stable.usd_micro_per_hour * HOURS_PER_MONTH if stable is not None else 0
+    return cost.standing > max(today, micro(monthly))
+
+
+def abort_if_over_budget(state: State, cost: RolloutCost) -> RolloutPlan | None:
+    """The planned cost must fit into the rest of the monthly budget.
+
+    A rollout that spends nothing is not kept by a month that is overspent already. One that waits for an approval is
+    not ended by what others reserve meanwhile: it is asked again once it is approved.
+    """
+    if not cost.planned:
+        return None
+    agent, record = state.require_agent_model(), state.require_record()
+    budget = agent.spec.budget
+    left = micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
+    if cost.planned <= left:
+        return None
+    message = (
+        f"the evaluation and the canary may cost up to {display_usd(cost.planned)}, and {display_usd(max(0, left))} of "
+        f"spec.budget.monthlyUSD ${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month "
+        f"(UTC): raise the budget, {cheaper(state)}, or wait for the next month; then create a new rollout"
+    )
+    return latch_abort(state, RolloutReason.OverBudget, message, **estimate_of(cost))
+
+
+def cheaper(state: State) -> str:
+    """What makes the rollout cheaper."""
+    agent = state.require_agent_model()
     replicas = agent.spec.serving.max_replica
-    cheaper = "shorten the pauses"
+    words = "shorten the pauses"
     if replicas > 1:
-        cheaper += (
+        words += (
             f", lower spec.serving.maxReplica {replicas} of AgentModel {agent.metadata.name} (each replica is "
             "paid for)"
         )
-    estimate: dict[str, Any] = {
-        "estimate_usd": dollars(planned),
-        "standing_usd_per_month": dollars(cost.per_hour * replicas * HOURS_PER_MONTH),
-    }
-    if planned > micro(limit):
-        message = (
-            f"the evaluation and the canary may cost up to {display_usd(planned)}, and spec.maxUSD of Rollout {name} "
-            f"is ${limit}: raise it in a new rollout, or {cheaper}"
-        )
-        return latch_abort(state, RolloutReason.OverMaxUSD, message, **estimate)
-    if planned > micro(budget.approval_above_usd):
-        message = (
-            f"the evaluation and the canary may cost up to {display_usd(planned)}, which is above "
-            f"spec.budget.approvalAboveUSD ${budget.approval_above_usd} of AgentModel {agent.metadata.name}: raise "
-            f"that, or {cheaper}; then create a new rollout"
-        )
-        return latch_abort(state, RolloutReason.NeedsApproval, message, **estimate)
-    left = micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
-    if planned > left:
-        message = (
-            f"the evaluation and the canary may cost up to {display_usd(planned)}, and {display_usd(max(0, left))} of "
-            f"spec.budget.monthlyUSD ${budget.monthly_usd} of AgentModel {agent.metadata.name} is left this month "
-            f"(UTC): raise the budget, {cheaper}, or wait for the next month; then create a new rollout"
-        )
-        return latch_abort(state, RolloutReason.OverBudget, message, **estimate)
-    return None
+    return words
 
 
-def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost: EndpointCost) -> Record:
-    """The record with the endpoint that the rollout starts, and the reservation that pays for it."""
-    if not cost.starts_endpoint:
-        return record
-    serving = state.require_agent_model().spec.serving
+def with_cost_reserved(state: State, record: Record, candidate: Target, cost: RolloutCost) -> Record:
+    """The record with the endpoint that the rollout starts, and the reservation that pays for all that it plans."""
     since = state.now.isoformat(timespec="seconds")
+    if cost.starts_endpoint:
+        record = _with_endpoint(state, record, candidate, cost, since=since)
+    elif not cost.planned:
+        return record
+    key = reservation_key(state)
+    if key in record.settlements:
+        # What the rollout cost before a person reviewed its evaluation stays booked in its month.
+        earlier = {k: v for k, v in record.settlements.items() if k != key}
+        record = record.with_(settlements={**earlier, f"{state.uid}/0": record.settlements[key]})
+    reservation = Reservation(
+        usd_micro=cost.planned,
+        month=f"{state.now:%Y-%m}",
+        name=state.rollout.metadata.name,
+        reserved_at=since,
+        seconds=cost.seconds,
+        calls_usd_micro=cost.calls.calls,
+    )
+    return record.with_(reservations={**record.reservations, key: reservation})
+
+
+def _with_endpoint(
+    state: State, record: Record, candidate: Target, cost: RolloutCost, *, since: str
+) -> Record:
+    """The record with the endpoint that the rollout starts. `since`: from when it is billed, in ISO form."""
     stopping = _entry_of(record, candidate)
     entry = EndpointEntry(
         name=candidate.endpoint_name,
@@ -121,23 +189,14 @@ def with_endpoint_reserved(state: State, record: Record, candidate: Target, cost
         repo=candidate.model,
         revision=candidate.revision,
         version=candidate.version,
-        usd_micro_per_hour=cost.per_hour * serving.max_replica,
-        instance=serving.wire(),
+        usd_micro_per_hour=cost.per_hour * cost.replicas,
+        instance=state.require_agent_model().spec.serving.wire(),
         since=since,
         account=(stopping.account if stopping is not None else "") or state.settings.hub_org,
     )
     if stopping is not None:
         record = record.with_endpoint_cost_booked(stopping, until=state.now)
-    reservation = Reservation(
-        usd_micro=cost.planned,
-        month=f"{state.now:%Y-%m}",
-        name=state.rollout.metadata.name,
-        reserved_at=since,
-    )
-    return record.with_(
-        endpoints=(*(e for e in record.endpoints if e.name != entry.name), entry),
-        reservations={**record.reservations, reservation_key(state): reservation},
-    )
+    return record.with_(endpoints=(*(e for e in record.endpoints if e.name != entry.name), entry))
 
 
 def _entry_of(record: Record, candidate: Target) -> EndpointEntry | None:

@@ -9,13 +9,11 @@ from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH
 from modelops.domain.rollout.evaluation import is_proven
-from modelops.domain.rollout.reservation import EndpointCost
+from modelops.domain.rollout.planned_cost import RolloutCost
 from modelops.domain.rollout.state import State
 
 
-def abort_if_standing_cost_too_high(
-    state: State, candidate: Target, cost: EndpointCost
-) -> RolloutPlan | None:
+def abort_if_standing_cost_too_high(state: State, candidate: Target, cost: RolloutCost) -> RolloutPlan | None:
     """Ends the rollout before anything is spent: what it costs later is known already. An undo has no evaluation."""
     limit = state.rollout.spec.evaluation.max_monthly_usd
     if limit is None or is_proven(state):

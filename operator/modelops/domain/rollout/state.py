@@ -37,6 +37,8 @@ class RolloutSettings:
     """`canary_until` is renewed when it is this much older than a new one would be."""
     poll_seconds: float = 5.0
     """How often a rollout that waits for agents or samples is reconciled, besides at each change of their reports."""
+    approval_seconds: float = 86400.0
+    """How long an offer can be approved."""
     installation: str = ""
     hub_org: str = ""
     """The Hugging Face account in which new endpoints are created."""

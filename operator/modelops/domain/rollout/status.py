@@ -53,6 +53,7 @@ def with_phase(
         shown = {"EndpointReady", "RoutingPropagated"} & {c.type for c in state.rollout.status.conditions}
         promoted = reason in (RolloutReason.Promoted, RolloutReason.AbortTooLate)
         facts = {**dict.fromkeys(sorted(shown), promoted), **(facts or {})}
+        changes = {"offer": None, "approval_digest": "", **changes}
     return status_in_phase(
         state.rollout.status,
         phase,

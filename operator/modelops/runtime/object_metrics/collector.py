@@ -19,7 +19,7 @@ from modelops.runtime.object_metrics.finished import Agent, EvaluationFacts, age
 from modelops.runtime.object_metrics.fleet import Fleet
 from modelops.runtime.object_metrics.running import add_run
 from modelops.runtime.object_metrics.spending import Spending
-from modelops.runtime.object_metrics.stored import condition, number, part, text
+from modelops.runtime.object_metrics.stored import condition, moment, number, part, text
 from modelops.runtime.object_metrics.totals import DURATION_BOUNDS, AgentTotals
 from modelops.runtime.object_metrics.tracks import RolloutTraffic
 
@@ -75,6 +75,10 @@ class ObjectMetrics:
             item = self._cache.get(ROLLOUTS, *key)
             if item is not None:
                 labels, agent = _labels(agent_of(item), ("rollout", key[1])), self._agent_model(item)
+                asked = moment(part(part(item, "status"), "offer"), "askedAt")
+                if asked is not None:
+                    waited = max(0.0, now.timestamp() - asked)
+                    exposition.add(families.ROLLOUT_APPROVAL_WAIT, labels, waited)
                 self._traffic.add_rollout(exposition, labels, item, agent=agent, now=now)
                 self._traffic.add_pending_rollback(exposition, labels, item, agent=agent, now=now)
 
@@ -146,12 +150,12 @@ def _add_totals(exposition: Exposition, labels: str, totals: AgentTotals) -> Non
         exposition.add(families.ESTIMATED, f"{labels},{label('bound', 'high')}", totals.high / 1e6)
         exposition.add(families.BILLED, labels, totals.billed / 1e6)
     last = totals.newest_rollouts
-    for family, moment in (
+    for family, at in (
         (families.PROMOTED_AT, last.promoted_at),
         (families.ABORTED_AT, last.aborted_at),
     ):
-        if moment is not None:
-            exposition.add(family, labels, moment)
+        if at is not None:
+            exposition.add(family, labels, at)
     if last.evaluated is not None and last.evaluated.evaluation is not None:
         _add_evaluation(exposition, labels, last.evaluated.evaluation)
     if last.rolled_back is not None:

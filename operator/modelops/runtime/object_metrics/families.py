@@ -143,6 +143,11 @@ WEIGHT: Final = _gauge("canary_weight_ratio", _ROLLOUT, "Share of sessions that 
 OBSERVED_SHARE: Final = _gauge(
     "canary_observed_share_ratio", _ROLLOUT, "Share of requests that the canary got since the Rollout began."
 )
+ROLLOUT_APPROVAL_WAIT: Final = _gauge(
+    "rollout_approval_wait_seconds",
+    _ROLLOUT,
+    "Time that a Rollout has waited for an approval: of its cost, or of a canary.",
+)
 STEP_AGE: Final = _gauge("rollout_step_age_seconds", _ROLLOUT, "Time since the current step began.")
 TRACK_REQUESTS: Final = _counter("track_requests_total", _TRACK, "Requests. track: stable or canary.")
 TRACK_ERRORS: Final = _counter("track_errors_total", _TRACK, "Requests that failed.")

@@ -1,0 +1,144 @@
+"""What a rollout may cost at most, and for how long: planned before the agent is locked, from the check's result."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from modelops.domain.money import dollars, micro
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, SETUP_SECONDS, pause_seconds
+from modelops.domain.rollout.evaluation import is_proven, program_state
+from modelops.domain.rollout.state import State
+
+PROVISIONING_SECONDS = 1800
+"""Time in which the endpoint of a candidate starts and its calls wake it, added to that of the evaluation."""
+
+
+PROMOTION_SECONDS = 86400
+"""Time in which a person may approve the rest, after the first weight of a candidate that no evaluation decided on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedEvaluation:
+    """What the check said of the evaluation: its time in seconds, and the cost of its calls in micro-USD.
+
+    `unpriced`: the models that are billed per call at a price that is not known. `unanswered`: those whose price the
+    service did not tell.
+    """
+
+    examples: int = 0
+    seconds: int = 0
+    calls: int = 0
+    unpriced: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutCost:
+    """What the rollout may cost, in micro-USD."""
+
+    starts_endpoint: bool
+    per_hour: int = 0
+    """Of one replica of the candidate's endpoint; 0 where the rollout starts none."""
+    replicas: int = 1
+    seconds: int = 0
+    """For which the endpoint is paid."""
+    planned: int = 0
+    """The most that the rollout may cost; this is reserved."""
+    evaluation: int = 0
+    """Part of `planned` up to the verdict, calls included."""
+    standing: int = 0
+    """Of a month in which the candidate serves as the stable model; 0 where the rollout promotes nothing."""
+    calls: PlannedEvaluation = PlannedEvaluation()
+
+    @property
+    def canary(self) -> int:
+        """Part of `planned` after the verdict."""
+        return self.planned - self.evaluation
+
+
+def planned_evaluation(state: State) -> PlannedEvaluation:
+    """The evaluation that the check planned; nothing where the candidate needs none, or has had it."""
+    program = program_state(state.check)
+    if is_proven(state) or state.rollout.status.evaluated is not None or program is None:
+        return PlannedEvaluation()
+    result = program.result or {}
+    return PlannedEvaluation(
+        examples=int(result.get("examples") or 0),
+        seconds=int(result.get("seconds") or 0),
+        calls=micro(str(result.get("calls_usd") or "0")),
+        unpriced=tuple(str(model) for model in result.get("unpriced") or ()),
+        unanswered=tuple(str(model) for model in result.get("unanswered") or ()),
+    )
+
+
+def planned_setup_seconds(evaluation: PlannedEvaluation) -> int:
+    """Time for provisioning and evaluation."""
+    return max(SETUP_SECONDS, PROVISIONING_SECONDS + evaluation.seconds)
+
+
+def planned_seconds(state: State, evaluation: PlannedEvaluation) -> int:
+    """How long the rollout may take: provisioning, evaluation and pauses, and never longer than its own deadline."""
+    seconds = planned_setup_seconds(evaluation) + pause_seconds(state)
+    return min(seconds, state.rollout.spec.progress_deadline_seconds)
+
+
+def planned_trial_seconds(state: State, per_hour: int) -> int:
+    """How long the canary may take after an inconclusive evaluation: provisioning, pauses, and a day for a person.
+
+    The day is shortened to what spec.maxUSD has left. `per_hour`: of all replicas, in micro-USD.
+    """
+    least = PROVISIONING_SECONDS + pause_seconds(state)
+    left = micro(state.rollout.spec.max_usd) - state.require_record().spent_by(state.uid)
+    affordable = left * 3600 // per_hour if per_hour else least + PROMOTION_SECONDS
+    return min(
+        max(least, min(least + PROMOTION_SECONDS, affordable)),
+        state.rollout.spec.progress_deadline_seconds,
+    )
+
+
+def planned_cost(state: State, *, per_hour: int | None) -> RolloutCost:
+    """The most that the rollout may cost. `per_hour`: of one replica, in micro-USD; None if it starts no endpoint."""
+    evaluation = planned_evaluation(state)
+    if per_hour is None:
+        calls = evaluation.calls
+        return RolloutCost(starts_endpoint=False, planned=calls, evaluation=calls, calls=evaluation)
+    replicas = state.require_agent_model().spec.serving.max_replica
+    if state.rollout.status.evaluated is not None:
+        seconds = planned_trial_seconds(state, per_hour * replicas)
+        cost = endpoint_micro_usd(seconds, per_hour * replicas)
+        return RolloutCost(
+            starts_endpoint=True,
+            per_hour=per_hour,
+            replicas=replicas,
+            seconds=seconds,
+            planned=cost,
+            standing=per_hour * replicas * HOURS_PER_MONTH,
+        )
+    seconds = planned_seconds(state, evaluation)
+    setup = min(seconds, planned_setup_seconds(evaluation))
+    evaluate_only = state.rollout.spec.strategy.evaluate_only is not None
+    return RolloutCost(
+        starts_endpoint=True,
+        per_hour=per_hour,
+        replicas=replicas,
+        seconds=seconds,
+        planned=evaluation.calls + endpoint_micro_usd(seconds, per_hour * replicas),
+        evaluation=evaluation.calls + endpoint_micro_usd(setup, per_hour * replicas),
+        standing=0 if evaluate_only else per_hour * replicas * HOURS_PER_MONTH,
+        calls=evaluation,
+    )
+
+
+def endpoint_micro_usd(seconds: int, per_hour: int) -> int:
+    """What an endpoint costs in this time, in micro-USD, rounded up."""
+    return math.ceil(seconds / 3600 * per_hour)
+
+
+def estimate_of(cost: RolloutCost) -> dict[str, Any]:
+    """The estimate as the status has it."""
+    return {
+        "estimate_usd": dollars(cost.planned),
+        "standing_usd_per_month": dollars(cost.standing) if cost.standing else None,
+    }
