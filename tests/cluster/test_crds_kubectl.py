@@ -140,7 +140,8 @@ def test_left_out_parts_are_stored_with_their_defaults(kubectl: Kubectl, namespa
         {"pause": {"durationSeconds": 86400}},
         {"setWeight": 100},
     ]
-    assert spec["evaluation"]["marginPoints"] == "5"
+    assert spec["evaluation"]["concurrency"] == 8
+    assert "marginPoints" not in spec["evaluation"], "it follows from the number of examples"
     assert spec["abort"] is False
 
 

@@ -245,7 +245,7 @@ async def test_history_spending_and_explanations_are_read(world: World) -> None:
         planned = result_of(await client.call_tool("plan_evaluation", asked))
         assert (planned["margin_points"], planned["pass_if_expected_gain"], planned["is_poor"]) == (
             10,
-            0.346,
+            0.353,
             True,
         )
         explained = result_of(await client.call_tool("explain", {"name": RUN}))

@@ -38,9 +38,13 @@ def sparkline(losses: tuple[float, ...]) -> str:
 
 
 def gate_summary(evaluation: Json) -> Text:
-    """The gate's verdict, both success rates and the interval of their difference in percentage points."""
-    if not evaluation:
-        return Text("")
+    """The gate's verdict, both success rates and the interval of their difference in percentage points.
+
+    Before the verdict: how probable a pass is.
+    """
+    plan = evaluation.get("plan")
+    if not evaluation.get("verdict"):
+        return Text(f"an equal model passes with {percent(plan['passIfEqual'])}" if plan else "")
     passed = evaluation.get("verdict") == "pass"
     base, candidate = evaluation.get("baseline") or {}, evaluation.get("candidate") or {}
     interval = ", ".join(evaluation.get("intervalPoints") or ())
