@@ -214,3 +214,29 @@ def test_without_agents_nothing_acts(case: Case) -> None:
     understood = understand(case.message, context=case.context, agents=identities([]))
     assert understood.agent is None
     assert not understood.intent.spends_or_moves or understood.intent is Intent.APPROVE
+
+
+LEFT = (
+    "leave {} as it is",
+    "hands off {} please",
+    "dont touch {}",
+    "and keep {} where it is",
+    "lass {} wie es ist",
+)
+
+
+@given(
+    case=messages,
+    left=st.sampled_from([agent.name for agent in AGENTS]),
+    clause=st.sampled_from(LEFT),
+    first=st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_an_agent_that_is_left_as_it_is_is_not_acted_on(
+    case: Case, left: str, clause: str, first: bool
+) -> None:
+    if case.agent in (None, left) or case.context or left in case.understood().agents:
+        return
+    both = [clause.format(left), case.message] if first else [case.message, clause.format(left)]
+    understood = understand(". ".join(both), agents=AGENTS)
+    assert not understood.intent.spends_or_moves or left not in understood.agents, understood.why

@@ -32,10 +32,8 @@ def without_what_is_left(message: Message) -> str | None:
     reading = message.reading
     if message.spoken.pasted or message.situation.plan is not None or not reading.named:
         return None
-    cuts = [_clause(message, found) for found in _LEAVES.all(reading.words) if not _is_asked(reading, found)]
-    left_at = {at for start, end in cuts for at in range(start, end)}
-    left = {one.agent for one in reading.named if one.at in left_at}
-    kept = [one.agent for one in reading.named if one.at not in left_at]
+    cuts = _clauses(message)
+    left, kept = _agents_in_and_outside(reading, cuts)
     if not left or not kept or not left.isdisjoint(kept):
         return None
     spoken: list[str] = []
@@ -44,6 +42,26 @@ def without_what_is_left(message: Message) -> str | None:
         spoken += [text_between(reading, at, start)] if start > at else []
         at = max(at, end)
     return " ".join(one for one in spoken if one)
+
+
+def left_alone(message: Message) -> frozenset[str]:
+    """The agents that the message names only to leave them as they are."""
+    left, kept = _agents_in_and_outside(message.reading, _clauses(message))
+    return left - kept
+
+
+def _clauses(message: Message) -> list[tuple[int, int]]:
+    found = _LEAVES.all(message.words)
+    return [_clause(message, one) for one in found if not _is_asked(message.reading, one)]
+
+
+def _agents_in_and_outside(
+    reading: Reading, clauses: list[tuple[int, int]]
+) -> tuple[frozenset[str], frozenset[str]]:
+    inside = {at for start, end in clauses for at in range(start, end)}
+    left = frozenset(one.agent for one in reading.named if one.at in inside)
+    kept = frozenset(one.agent for one in reading.named if one.at not in inside)
+    return left, kept | frozenset(reading.in_names)
 
 
 def _is_asked(reading: Reading, found: Found) -> bool:

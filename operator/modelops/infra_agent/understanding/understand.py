@@ -14,7 +14,7 @@ from modelops.infra_agent.understanding.complaint_rules import (
 )
 from modelops.infra_agent.understanding.forms import Form
 from modelops.infra_agent.understanding.heard import Message
-from modelops.infra_agent.understanding.left_out import without_what_is_left
+from modelops.infra_agent.understanding.left_out import left_alone, without_what_is_left
 from modelops.infra_agent.understanding.lexicon import METHODS
 from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
 from modelops.infra_agent.understanding.pauses import pauses
@@ -67,7 +67,13 @@ def understand(
     heard = Message(
         own, reading, acts_in(reading), situation_of(context, agents), tuple(context), tuple(agents)
     )
-    return _leaves_one_out(heard) or _two_requests(heard) or _by_rules(heard)
+    understood = _leaves_one_out(heard) or _two_requests(heard) or _by_rules(heard)
+    acts = [one for one in (understood, understood.then) if one is not None and one.intent.spends_or_moves]
+    left = left_alone(heard)
+    if any(not left.isdisjoint(one.agents) for one in acts):
+        why = f"It asks to leave {', '.join(sorted(left))} as it is."
+        return Understanding(intent=Intent.NONE, certain=False, may_act=False, why=why)
+    return understood
 
 
 def _by_rules(heard: Message) -> Understanding:
