@@ -4,12 +4,12 @@ import os
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.contract.sandboxes import SHELLS, require
 from tests.patience import patient
 
 from modelops.code_tests import sandbox as sandboxes
@@ -17,7 +17,6 @@ from modelops.code_tests.runner_process import Job, Verdict
 from modelops.code_tests.sandbox import Sandbox, opened
 from modelops.code_tests.shells import SETTING, SandboxRefused
 
-SHELLS = ("bubblewrap", "inner")
 HONEST = Job(code="def f(x):\n    return x + 1\n", tests="assert f(1) == 2")
 
 
@@ -26,22 +25,6 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     require(request.param)
     with opened({SETTING: request.param}) as box:
         yield box
-
-
-def require(shell: str) -> None:
-    """Skips, with the reason, where this machine cannot have the shell. A check that fails is no such reason."""
-    refusal = _refusal(shell)
-    if refusal and "does not hold" not in refusal:
-        pytest.skip(f"no sandbox for code tests here: {refusal}")
-
-
-@cache
-def _refusal(shell: str) -> str:
-    try:
-        with opened({SETTING: shell}):
-            return ""
-    except SandboxRefused as refused:
-        return str(refused)
 
 
 def one(sandbox: Sandbox, code: str, tests: str = "", **times: float) -> Verdict:

@@ -18,6 +18,7 @@ MODELOPS_NAMESPACE: the release's namespace
 MODELOPS_WATCH_NAMESPACES: watchNamespaces
 MODELOPS_STATE_DIR: state
 MODELOPS_PROGRAM_JOBS: programs
+MODELOPS_CODE_TESTS: programs.codeTests
 MODELOPS_REPORT_PORT: reports.port
 MODELOPS_REPORT_TOKEN: reports.existingSecret
 MODELOPS_METRICS_PORT: metrics.port
@@ -127,6 +128,8 @@ REQUESTS_CA_BUNDLE: privateCA
   value: {{ $values.touchPods | quote }}
 - name: MODELOPS_LOG_LEVEL
   value: {{ $values.logLevel }}
+- name: MODELOPS_CODE_TESTS
+  value: {{ $values.programs.codeTests }}
 {{- if include "modelops.programsAreJobs" . }}
 - name: MODELOPS_PROGRAM_JOBS
   # `$$` is one `$`: what looks like a reference is expanded in the Pods of the programs, not here.

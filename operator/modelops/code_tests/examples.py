@@ -27,25 +27,18 @@ class CodeExample:
     entry_point: str
 
     @classmethod
-    def of(cls, inputs: Any, outputs: Any, metadata: Any, *, reference: str) -> CodeExample:
-        """Reads HumanEval's form: the task in `inputs`, `tests` in `outputs`, `entry_point` in any of them.
+    def of(cls, inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, reference: str) -> CodeExample:
+        """Reads HumanEval's form: the task in `inputs`, `tests` in `outputs`, `entry_point` in either.
 
         `reference` is the expected answer, whose last definition is tested where nothing else names one. Tests that
         only define `check(candidate)` are followed by a call of it. Raises ExampleError.
         """
-        inputs, outputs, metadata = (
-            part if isinstance(part, Mapping) else {} for part in (inputs, outputs, metadata)
-        )
         task = next((value for name in TASKS if isinstance(value := inputs.get(name), str)), None)
         if task is None:
             texts = [value for value in inputs.values() if isinstance(value, str)]
             task = texts[0] if len(texts) == 1 else ""
         named = next(
-            (
-                value
-                for part in (outputs, inputs, metadata)
-                if isinstance(value := part.get(ENTRY_POINT), str)
-            ),
+            (value for part in (outputs, inputs) if isinstance(value := part.get(ENTRY_POINT), str)),
             "",
         )
         entry_point = named or defined_last(task_code(task)) or defined_last(program(task, reference))
@@ -60,11 +53,6 @@ class CodeExample:
     def stub(self, reference: str) -> str:
         """A program that does nothing in place of the reference's."""
         return stub(self.entry_point, self.program(reference))
-
-
-def has_tests(outputs: Any) -> bool:
-    """Whether the outputs of an example have tests."""
-    return isinstance(outputs, Mapping) and any(outputs.get(name) for name in TESTS)
 
 
 def _tests(outputs: Mapping[str, Any], entry_point: str) -> str:

@@ -108,7 +108,7 @@ def _defined(text: str) -> set[str] | None:
     Python."""
     try:
         tree = ast.parse(text)
-        compile(text, "<answer>", "exec", dont_inherit=True)
+        compile(tree, "<answer>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     names: set[str] = set()

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 from modelops.adapters.huggingface.payload import TrainerName
 from modelops.adapters.programjobs import ProgramPodSettings
 from modelops.api.v1alpha1.meta import HubRepository
+from modelops.code_tests.shells import SETTING as CODE_TESTS
+from modelops.code_tests.shells import Shell
 from modelops.domain.model_hosts import ModelHosts, is_loopback, parse_host_list
 from modelops.listening import EVERY_ADDRESS
 from modelops.loopback import SWITCH, NotLoopbackError, assert_loopback, sandboxed
@@ -93,6 +95,8 @@ class Settings(BaseSettings):
     """The folder for the work folders of the dataset and evaluation programs."""
     program_jobs: ProgramPodSettings | None = Field(None, alias="MODELOPS_PROGRAM_JOBS")
     """The Pods of the dataset and evaluation programs, as JSON. When empty, the programs are local processes."""
+    code_tests: Shell = Field(Shell.BUBBLEWRAP, alias=CODE_TESTS)
+    """What is around the code of models that scorer `tests` runs: bubblewrap, inner (no namespaces), or off."""
     trainer: TrainerName = Field("trl", alias="MODELOPS_TRAINER")
     """The trainer that a job runs: `trl` trains language models; `tiny` takes seconds and is for the sandbox only."""
     training_image: str = Field(

@@ -22,6 +22,7 @@ from modelops.adapters.programs import LocalPrograms
 from modelops.adapters.reports import ReportServer, ReportStore, TokenCheck, shared_secret, token_review
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import MANAGED_LABEL
+from modelops.code_tests.shells import SETTING as CODE_TESTS
 from modelops.domain.model_hosts import Service
 from modelops.domain.rollout.state import RolloutSettings
 from modelops.domain.training.state import TrainingSettings
@@ -294,6 +295,7 @@ def _program_environment(settings: Settings) -> dict[str, str]:
         "LANGSMITH_ENDPOINT": settings.langsmith_endpoint,
         "OPENROUTER_BASE_URL": settings.openrouter_base_url,
         "MODELOPS_ENDPOINTS_URL": settings.endpoints_url,
+        CODE_TESTS: settings.code_tests.value,
     }
     return {**environment, "MODELOPS_SANDBOX": "1"} if settings.sandbox else environment
 

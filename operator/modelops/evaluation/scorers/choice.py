@@ -9,6 +9,7 @@ from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.gates.answer_forms import TESTS, Expected, has_tests, suggest
 from modelops.evaluation.question import Question
 from modelops.evaluation.scorers.chrf import ChrF
+from modelops.evaluation.scorers.code_tests import CodeTests
 from modelops.evaluation.scorers.interface import Scorer
 from modelops.evaluation.scorers.own import Own
 from modelops.evaluation.scorers.texts import Exact, Json, Regex, TokenF1
@@ -25,6 +26,7 @@ _BUILT_IN: Final[Mapping[ScorerType, Callable[[], Scorer]]] = {
     ScorerType.REGEX: Regex,
     ScorerType.TOKEN_F1: TokenF1,
     ScorerType.CHRF: ChrF,
+    ScorerType.TESTS: CodeTests,
 }
 """What makes each scorer. They compare texts; calls of tools are compared beside them, by WithCalls."""
 
@@ -34,13 +36,7 @@ def scorer_of(request: Request) -> Scorer:
     rule = request.require_scorer()
     if rule.type is ScorerType.CUSTOM:
         return Own(rule.name or "")
-    return WithCalls(_built_in(rule.type))
-
-
-def _built_in(kind: ScorerType) -> Scorer:
-    if kind not in _BUILT_IN:
-        raise ProgramFailure("ScorerUnknown", f"spec.evaluation.scorer.type {kind.value} cannot be used yet")
-    return _BUILT_IN[kind]()
+    return WithCalls(_BUILT_IN[rule.type]())
 
 
 def require_scorer(request: Request, questions: Sequence[Question]) -> None:
