@@ -47,6 +47,7 @@ ROWS: dict[str, str] = {
     "chart": "charts",
     "commands": "commands",
     "mcp": "mcp_calls",
+    "codetests": "code_tests",
     "node": "on_node",
 }
 """Each row and its module. A module is imported only when its row is measured, because SDKs read LOOPBACK at their

@@ -169,7 +169,9 @@ def test_models_that_solve_nothing_do_not_pass(evaluate: Evaluate, shell: str) -
     assert "outputs.tests" in result["explain"]
 
 
-def test_examples_whose_tests_prove_nothing_are_left_out_before_a_model_is_asked(evaluate: Evaluate, shell: str) -> None:
+def test_examples_whose_tests_prove_nothing_are_left_out_before_a_model_is_asked(
+    evaluate: Evaluate, shell: str
+) -> None:
     require(shell)
     examples = [task(number) for number in range(COUNT)]
     examples[0]["outputs"]["code"] = "    return []\n"
