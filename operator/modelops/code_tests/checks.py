@@ -48,6 +48,7 @@ def sandbox_checks(*, port: int, outside: int, canary: str) -> list[Check]:
             "reads its parent's environment", "import os\nopen(f'/proc/{os.getppid()}/environ', 'rb').read(1)"
         ),
         _refused("reads an environment outside", f"open('/proc/{outside}/environ', 'rb').read(1)"),
+        _refused("cuts a file off", f"import os\nos.truncate({canary!r}, 0)"),
         _refused("changes a file's mode", f"import os\nos.chmod({canary!r}, 0o600)"),
         Check(
             name="has an environment without secrets",

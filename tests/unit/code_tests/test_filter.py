@@ -1,10 +1,11 @@
 """The seccomp filter, read as the kernel reads it: what each call of each machine ends in."""
 
 import errno
+import struct
 
 import pytest
 
-from modelops.code_tests.runner.seccomp import ARCHITECTURES, REFUSED, program
+from modelops.code_tests.runner.seccomp import ARCHITECTURES, REFUSED, code, program
 
 PID = 4321
 ALLOW, KILL = 0x7FFF0000, 0x80000000
@@ -27,14 +28,14 @@ def ends_in(machine: str, number: int, *arguments: int, audit: int | None = None
         words[16 + 8 * at], words[20 + 8 * at] = argument & 0xFFFFFFFF, argument >> 32
     at = held = 0
     while True:
-        code, yes, no, value = lines[at]
-        if code == 0x06:
+        kind, yes, no, value = lines[at]
+        if kind == 0x06:
             return value
-        if code == 0x20:
+        if kind == 0x20:
             held = words.get(value, 0)
             at += 1
             continue
-        jumps = {0x15: held == value, 0x35: held >= value, 0x45: bool(held & value)}[code]
+        jumps = {0x15: held == value, 0x35: held >= value, 0x45: bool(held & value)}[kind]
         at += 1 + (yes if jumps else no)
 
 
@@ -76,6 +77,13 @@ def test_sockets_are_not_addressed_and_signals_not_directed(machine: str) -> Non
         assert ends_in(machine, number["fcntl"], 3, command) == expected
     for command, expected in ((0x5401, ALLOW), (0x8901, EPERM), (0x8902, EPERM)):
         assert ends_in(machine, number["ioctl"], 3, command) == expected
+
+
+@BOTH
+def test_filter_of_a_process_differs_from_another_in_its_number_only(machine: str) -> None:
+    for pid in (1, PID, 4194304):
+        packed = b"".join(struct.pack("HBBI", *line) for line in program(pid, machine))
+        assert code(pid, machine) == packed
 
 
 @BOTH

@@ -11,6 +11,7 @@ import tempfile
 import types
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import NoReturn
 
 from modelops.code_tests.runner import landlock, seccomp
@@ -35,6 +36,7 @@ class Limits:
     disk: int
 
 
+@cache
 def readable() -> list[str]:
     """The folders of the standard library and of what it loads."""
     found = (

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import platform
 import struct
+from functools import cache
 from typing import Final
 
 REFUSED: Final[dict[str, tuple[int | None, int | None]]] = {
@@ -59,7 +60,8 @@ REFUSED: Final[dict[str, tuple[int | None, int | None]]] = {
     "mq_open": (240, 180),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
-    # Metadata of files, which Landlock does not guard.
+    # What Landlock does not guard: metadata of files, and in its first versions their length.
+    "truncate": (76, 45),
     "chmod": (90, None),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -126,6 +128,9 @@ _SET_OWNER = (8, 10, 15)
 _SET_OWNER_BY_IOCTL = (0x8901, 0x8902)
 _LOAD, _RETURN, _EQUAL, _AT_LEAST, _ANY_BIT = 0x20, 0x06, 0x15, 0x35, 0x45
 _X32 = 0x40000000
+_ANY_PID = 0x7FFFFFFF
+"""Stands for a process in the filter that is made once; no process has this number, and no instruction this value."""
+_INSTRUCTION_BYTES = 8
 _PR_SET_SECCOMP, _FILTER = 22, 2
 
 Instruction = tuple[int, int, int, int]
@@ -187,15 +192,24 @@ def program(pid: int, machine: str) -> list[Instruction]:
     return [*lines, _ALLOW]
 
 
+@cache
+def _template(machine: str) -> bytes:
+    return b"".join(struct.pack("HBBI", *line) for line in program(_ANY_PID, machine))
+
+
+def code(pid: int, machine: str) -> bytes:
+    """The filter as the kernel reads it. All but the process's number is made once, before a process is forked."""
+    return _template(machine).replace(struct.pack("I", _ANY_PID), struct.pack("I", pid))
+
+
 class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
 
 def apply(libc: ctypes.CDLL, pid: int) -> None:
     """Locks this process, which must have no_new_privs. Raises OSError."""
-    lines = program(pid, platform.machine())
-    code = b"".join(struct.pack("HBBI", *line) for line in lines)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    loaded = _Program(len(lines), ctypes.addressof(buffer))
+    filled = code(pid, platform.machine())
+    buffer = ctypes.create_string_buffer(filled, len(filled))
+    loaded = _Program(len(filled) // _INSTRUCTION_BYTES, ctypes.addressof(buffer))
     if libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(loaded), 0, 0):
         raise OSError(ctypes.get_errno(), "the kernel refused the seccomp filter")

@@ -22,8 +22,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from modelops.code_tests.runner import landlock
-from modelops.code_tests.runner.answer import LIBC, VERDICT, Limits, guard_process, run_locked
+from modelops.code_tests.runner import landlock, seccomp
+from modelops.code_tests.runner.answer import LIBC, VERDICT, Limits, guard_process, readable, run_locked
 
 WARM = (
     *(
@@ -64,6 +64,8 @@ def _warm() -> None:
     for name in WARM:
         with suppress(ImportError):
             __import__(name)
+    readable()
+    seccomp.code(0, platform.machine())
     gc.collect()
     gc.freeze()
 
