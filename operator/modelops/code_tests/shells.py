@@ -27,8 +27,8 @@ _OLDEST: Final = (3, 11)
 _PROBE: Final = "import json, sys; print(json.dumps([list(sys.version_info[:2]), sys.base_prefix]))"
 _PROBE_SECONDS: Final = 20.0
 _WAYS: Final = (
-    f"Install bubblewrap and allow user namespaces, or set {SETTING}=inner (in the chart codeTests: inner) to rely on "
-    "the kernel's Landlock and seccomp alone: docs/guides/operating.md, Tests of code"
+    f"Install bubblewrap and allow user namespaces, or set {SETTING}=inner (in the chart programs.codeTests) to rely "
+    "on the kernel's Landlock and seccomp alone: docs/guides/operating.md, Tests of code"
 )
 
 
@@ -137,7 +137,7 @@ def require_user_namespaces(bubblewrap: str) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         raise SandboxRefused(f"bubblewrap ({bubblewrap}) cannot be started: {error}. {_WAYS}") from error
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-300:]
+        said = done.stderr.decode(errors="replace").strip()[-300:].rstrip(".")
         raise SandboxRefused(
             f"bubblewrap ({bubblewrap}) cannot make a sandbox here: {said}. Containers and some distributions forbid "
             f"user namespaces. {_WAYS}"
@@ -154,7 +154,7 @@ def bubblewrap_command(
 ) -> list[str]:
     """The runner in namespaces of its own, with a read-only system and an empty /tmp. The program is read from a file
     descriptor."""
-    command = [*_namespaces(bubblewrap), "--cap-drop", "ALL", "--hostname", "sandbox", "--clearenv"]
+    command = [*_namespaces(bubblewrap), "--cap-drop", "ALL", "--clearenv"]
     for name, value in BARE.items():
         command += ["--setenv", name, value]
     command += ["--ro-bind", "/usr", "/usr"]
