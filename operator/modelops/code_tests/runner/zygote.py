@@ -108,12 +108,13 @@ def _become_answer(output: int, verdict: int) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for source, target in ((null, 0), (output, 1), (output, 2), (verdict, VERDICT)):
         os.dup2(source, target)
-    os.closerange(VERDICT + 1, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 65536 else 65536)
+    os.closerange(VERDICT + 1, min(os.sysconf("SC_OPEN_MAX"), 65536))
 
 
 def _watch(output: int, verdict: int, limits: Limits, *, until: float, folder: str) -> tuple[str, bytes]:
     """Reads until the process ends or reaches a limit; returns that limit's name, and the verdict."""
     written, said, opened = 0, b"", {output, verdict}
+    looked = time.monotonic()
     while opened:
         left = until - time.monotonic()
         if left <= 0:
@@ -128,8 +129,10 @@ def _watch(output: int, verdict: int, limits: Limits, *, until: float, folder: s
                 written += len(data)
                 if written > limits.output:
                     return "output", said
-        if time.monotonic() - until + limits.wall_seconds > _LOOK_SECONDS and _size(folder) > limits.disk:
-            return "disk", said
+        if time.monotonic() > looked + _LOOK_SECONDS:
+            looked = time.monotonic()
+            if _size(folder) > limits.disk:
+                return "disk", said
     return "", said
 
 
