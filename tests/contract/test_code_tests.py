@@ -54,6 +54,33 @@ def test_each_answer_starts_from_the_same_state(sandbox: Sandbox) -> None:
     assert [verdict.ok for verdict in sandbox.run([leaves, finds] * 4)] == [True] * 8
 
 
+def test_folders_that_nobody_can_list_are_emptied_and_links_are_not_followed(sandbox: Sandbox) -> None:
+    code = (
+        "import os\nos.mkdir('closed', 0o300)\nopen('closed/file', 'w').write('x')\nos.mkdir('none', 0)\n"
+        "os.symlink('/tmp', 'link')\nos.symlink('nowhere', 'dangling')"
+    )
+    leaves = Job(code=code, tests="assert os.path.exists('closed/file')")
+    finds = Job(code="import os", tests="assert os.listdir('.') == [], os.listdir('.')")
+    assert [(verdict.ok, verdict.why) for verdict in sandbox.run([leaves, finds] * 4)] == [(True, "")] * 8
+
+
+def test_folders_that_are_too_deep_to_walk_do_not_end_the_runner(sandbox: Sandbox) -> None:
+    code = "import os, time\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\ntime.sleep(0.3)"
+    deep = Job(code=code, tests="")
+    finds = Job(code="import os", tests="assert os.listdir('.') == [], os.listdir('.')")
+    assert [(verdict.ok, verdict.why) for verdict in sandbox.run([deep, finds] * 3)] == [(True, "")] * 6
+
+
+def test_kernel_without_landlock_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("inner")
+    whole = sandboxes._archive()
+    monkeypatch.setattr(
+        sandboxes, "_archive", lambda: _without(whole, "landlock", "def version(libc): return 0")
+    )
+    with pytest.raises(SandboxRefused, match="the kernel has no Landlock"), opened({SETTING: "inner"}):
+        pass
+
+
 @pytest.mark.parametrize(
     ("code", "tests", "why"),
     [
@@ -123,14 +150,14 @@ def test_missing_lock_is_found_by_the_checks(
         pass
 
 
-def _without(archive: bytes, module: str) -> bytes:
-    """The runner with a lock that does nothing."""
+def _without(archive: bytes, module: str, instead: str = "def apply(*args, **more): pass") -> bytes:
+    """The runner with a lock that does nothing, or with another function instead."""
     changed = BytesIO()
     with zipfile.ZipFile(BytesIO(archive)) as old, zipfile.ZipFile(changed, "w") as new:
         for name in old.namelist():
             text = old.read(name)
             if name.endswith(f"/{module}.py"):
-                text += b"\n\ndef apply(*args, **more):\n    pass\n"
+                text += f"\n\n{instead}\n".encode()
             new.writestr(name, text)
     return changed.getvalue()
 

@@ -37,11 +37,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether the tests ran to their end and passed; if not, why. `ms`: how long that took."""
+    """Whether the tests ran to their end and passed; if not, why. `processor_ms`: what that took of a processor."""
 
     ok: bool
     why: str
-    ms: float
+    processor_ms: float
 
 
 class RunnerEnded(Exception):
@@ -77,7 +77,7 @@ class Runner:
         """Raises RunnerEnded."""
         seconds = job.times.get("wall_seconds", LIMITS.wall_seconds) + _SPARE_SECONDS
         said = self._ask({"code": job.code, "tests": job.tests, **job.times}, seconds=seconds)
-        return Verdict(ok=bool(said["ok"]), why=str(said["why"]), ms=float(said["ms"]))
+        return Verdict(ok=bool(said["ok"]), why=str(said["why"]), processor_ms=float(said["processor_ms"]))
 
     def close(self) -> None:
         """Ends the process; what it forked ends with it."""

@@ -36,6 +36,11 @@ _MOST_RUNNERS: Final = 4
 _MOST_ENDS: Final = 3
 """Runners that may end one after the other before the sandbox counts as broken."""
 
+_NO_LANDLOCK: Final = (
+    "the kernel has no Landlock (Linux 5.13 or newer, with landlock among its security modules), without which an "
+    "answer could read and write files of others. Evaluate on a machine that has it"
+)
+
 
 class Sandbox:
     """Runs jobs by runners in the chosen shell. Made by `opened`, which has checked that it holds."""
@@ -95,7 +100,7 @@ class Sandbox:
                         raise SandboxRefused(f"the runner of code tests ended: {ended}") from ended
                     runner.close()
                     runner = None
-                    verdicts[number] = Verdict(ok=False, why="it ended the runner", ms=0.0)
+                    verdicts[number] = Verdict(ok=False, why="it ended the runner", processor_ms=0.0)
         except Exception as error:  # noqa: BLE001 - raised by the thread that waits for this one
             errors.append(error)
         finally:
@@ -122,6 +127,9 @@ class Sandbox:
         finally:
             os.close(archive)
         self.facts.update(runner.begin(scratch))
+        if not self.facts["landlock"]:
+            runner.close()
+            raise SandboxRefused(_NO_LANDLOCK)
         return runner
 
 
@@ -141,11 +149,12 @@ def opened(environ: Mapping[str, str]) -> Iterator[Sandbox]:
         _require_checks(sandbox)
         yield sandbox
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(RecursionError):  # left by a runner that was ended
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _require_checks(sandbox: Sandbox) -> None:
-    """Raises SandboxRefused where the kernel has no Landlock, or where a check does not hold."""
+    """Raises SandboxRefused where a check does not hold."""
     handle, canary = tempfile.mkstemp(prefix="modelops-canary-")
     try:
         os.write(handle, b"canary")
@@ -157,11 +166,6 @@ def _require_checks(sandbox: Sandbox) -> None:
         os.close(handle)
         with suppress(OSError):
             Path(canary).unlink()
-    if not sandbox.facts["landlock"]:
-        raise SandboxRefused(
-            "the kernel has no Landlock (Linux 5.13 or newer, with landlock among its security modules), without which "
-            "an answer could read and write files of others. Evaluate on a machine that has it"
-        )
     broken = [
         f"{check.name} ({verdict.why or 'it was let'})"
         for check, verdict in zip(checks, verdicts, strict=True)

@@ -11,14 +11,13 @@ import tempfile
 import types
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import NoReturn
 
 from modelops.code_tests.runner import landlock, seccomp
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-VERDICT = 3
-"""The file descriptor that the token is written to."""
+VERDICT, RULES = 3, 4
+"""The file descriptors that the token is written to, and of the Landlock rules."""
 MB = 1 << 20
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
@@ -36,7 +35,6 @@ class Limits:
     disk: int
 
 
-@cache
 def readable() -> list[str]:
     """The folders of the standard library and of what it loads."""
     found = (
@@ -57,7 +55,7 @@ def guard_process() -> None:
     LIBC.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
 
-def lock(folder: str, limits: Limits, abi: int) -> None:
+def lock(folder: str, limits: Limits) -> None:
     """Takes from this process what an answer must not have. Raises OSError, ValueError."""
     # A process that is not dumpable cannot write this file. The kernel ends an answer before its runner.
     LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
@@ -83,17 +81,17 @@ def lock(folder: str, limits: Limits, abi: int) -> None:
         grace = 1 if what == resource.RLIMIT_CPU and least == value else 0
         resource.setrlimit(what, (least, least + grace))
     LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    landlock.apply(LIBC, read=readable(), write=folder, abi=abi)
+    landlock.apply(LIBC, RULES)
     seccomp.apply(LIBC, os.getpid())
 
 
-def run_locked(code: str, tests: str, token: bytes, *, folder: str, limits: Limits, abi: int) -> NoReturn:
-    """Ends this process. It has the answer's output at 1 and 2, and the verdict's pipe at `VERDICT`.
+def run_locked(code: str, tests: str, token: bytes, *, folder: str, limits: Limits) -> NoReturn:
+    """Ends this process. It has the answer's output at 1 and 2, the verdict's pipe at `VERDICT`, the rules at `RULES`.
 
     The token is `+` and random bytes; the first line of an error begins with `!`, a failure of the lock with `?`.
     """
     try:
-        lock(folder, limits, abi)
+        lock(folder, limits)
     except BaseException as error:  # noqa: BLE001 - nothing may run unlocked, whatever happened
         _end(b"?", error)
     sys.stdin = open(0)  # noqa: SIM115

@@ -36,8 +36,8 @@ def _handled(abi: int) -> tuple[int, bytes]:
     return files, struct.pack("QQQ", files, tcp, scopes)[:size]
 
 
-def apply(libc: ctypes.CDLL, *, read: Iterable[str], write: str, abi: int) -> None:
-    """Locks this process, which must have no_new_privs. Raises OSError."""
+def ruleset(libc: ctypes.CDLL, *, read: Iterable[str], write: str, abi: int) -> int:
+    """The rules as a file descriptor. Raises OSError, also where the kernel has no Landlock."""
     files, attributes = _handled(abi)
     rules = libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
     if rules < 0:
@@ -52,6 +52,11 @@ def apply(libc: ctypes.CDLL, *, read: Iterable[str], write: str, abi: int) -> No
         if libc.syscall(_ADD_RULE, rules, 1, struct.pack("=Qi", of_this, opened), 0):
             raise OSError(ctypes.get_errno(), f"the kernel refused a Landlock rule for {path}")
         os.close(opened)
+    return int(rules)
+
+
+def apply(libc: ctypes.CDLL, rules: int) -> None:
+    """Locks this process, which must have no_new_privs, and closes the rules. Raises OSError."""
     if libc.syscall(_RESTRICT_SELF, rules, 0):
         raise OSError(ctypes.get_errno(), "the kernel refused the Landlock rules")
     os.close(rules)

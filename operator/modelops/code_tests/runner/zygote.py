@@ -2,18 +2,18 @@
 
 Standard input has one line of JSON with the limits and the folder for scratch files, then one line for each answer:
 `{"code", "tests", "processor_seconds"?, "wall_seconds"?}`. Standard output gets one line at the start and one for each
-answer: `{"ok", "why", "ms"}`. An answer writes into a pipe of its own, so it cannot write a verdict.
+answer: `{"ok", "why", "processor_ms"}`. An answer writes into a pipe of its own, so it cannot write a verdict.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
 import platform
 import secrets
 import select
-import shutil
 import signal
 import sys
 import tempfile
@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import Any
 
 from modelops.code_tests.runner import landlock, seccomp
-from modelops.code_tests.runner.answer import LIBC, VERDICT, Limits, guard_process, readable, run_locked
+from modelops.code_tests.runner.answer import LIBC, RULES, Limits, guard_process, readable, run_locked
 
 WARM = (
     *(
@@ -54,17 +54,17 @@ def main() -> None:
     abi = landlock.version(LIBC)
     _warm()
     _say({"landlock": abi, "uid": os.getuid(), "python": platform.python_version()})
+    place = _Place(scratch, abi)
     for line in sys.stdin:
         job = json.loads(line)
         times = {name: job[name] for name in ("processor_seconds", "wall_seconds") if name in job}
-        _say(_run(job["code"], job["tests"], replace(limits, **times), scratch=scratch, abi=abi))
+        _say(_run(job["code"], job["tests"], replace(limits, **times), place))
 
 
 def _warm() -> None:
     for name in WARM:
         with suppress(ImportError):
             __import__(name)
-    readable()
     seccomp.code(0, platform.machine())
     gc.collect()
     gc.freeze()
@@ -74,41 +74,82 @@ def _say(document: dict[str, Any]) -> None:
     os.write(1, json.dumps(document).encode() + b"\n")
 
 
-def _run(code: str, tests: str, limits: Limits, *, scratch: str, abi: int) -> dict[str, Any]:
+class _Place:
+    """The folder of an answer and the Landlock rules for it, which are made again only where it cannot be emptied."""
+
+    def __init__(self, scratch: str, abi: int) -> None:
+        self._scratch = scratch
+        self._abi = abi
+        self._moved = 0
+        self._make()
+
+    def _make(self) -> None:
+        self.folder = tempfile.mkdtemp(dir=self._scratch)
+        self.rules = landlock.ruleset(LIBC, read=readable(), write=self.folder, abi=self._abi)
+
+    def empty(self) -> None:
+        """Removes what an answer left."""
+        with suppress(OSError):
+            self._remove_entries()
+        if os.listdir(self.folder):  # noqa: PTH208 - one call of the kernel
+            os.close(self.rules)
+            self._make()
+
+    def _remove_entries(self) -> None:
+        """Each folder is moved up before it is emptied, so that none is too deep. Links are not followed."""
+        folders = [self.folder]
+        while folders:
+            here = folders.pop()
+            with os.scandir(here) as found:
+                entries = list(found)
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)  # noqa: PTH108
+                    continue
+                os.chmod(entry.path, 0o700)  # noqa: PTH101 - an answer may make folders that nobody can list
+                self._moved += 1
+                folders.append(f"{self.folder}-{self._moved}")
+                os.rename(entry.path, folders[-1])  # noqa: PTH104
+            if here != self.folder:
+                os.rmdir(here)  # noqa: PTH106
+
+
+def _run(code: str, tests: str, limits: Limits, place: _Place) -> dict[str, Any]:
     token = b"+" + secrets.token_bytes(16)
-    folder = tempfile.mkdtemp(dir=scratch)
     output, output_end = os.pipe()
     verdict, verdict_end = os.pipe()
-    started = time.monotonic()
+    started, used = time.monotonic(), time.process_time()
     pid = os.fork()
     if pid == 0:
         try:
-            _become_answer(output_end, verdict_end)
-            run_locked(code, tests, token, folder=folder, limits=limits, abi=abi)
+            _become_answer(output_end, verdict_end, place.rules)
+            run_locked(code, tests, token, folder=place.folder, limits=limits)
         finally:
             os._exit(99)
     os.close(output_end)
     os.close(verdict_end)
-    stopped, said = _watch(output, verdict, limits, until=started + limits.wall_seconds, folder=folder)
+    stopped, said = _watch(output, verdict, limits, until=started + limits.wall_seconds, folder=place.folder)
     os.kill(pid, signal.SIGKILL)
-    status = os.waitpid(pid, 0)[1]
+    _, status, usage = os.wait4(pid, 0)
     os.close(output)
     os.close(verdict)
-    shutil.rmtree(folder, ignore_errors=True)
+    place.empty()
     ok = not stopped and said == token
     return {
         "ok": ok,
         "why": "" if ok else stopped or _why(said, status),
-        "ms": round((time.monotonic() - started) * 1000, 2),
+        "processor_ms": round((usage.ru_utime + usage.ru_stime + time.process_time() - used) * 1000, 2),
     }
 
 
-def _become_answer(output: int, verdict: int) -> None:
+def _become_answer(output: int, verdict: int, rules: int) -> None:
     os.setsid()
     null = os.open("/dev/null", os.O_RDWR)
-    for source, target in ((null, 0), (output, 1), (output, 2), (verdict, VERDICT)):
+    # Higher numbers first, so that none of these is overwritten before it is copied.
+    sources = [fcntl.fcntl(one, fcntl.F_DUPFD, RULES + 1) for one in (null, output, output, verdict, rules)]
+    for target, source in enumerate(sources):
         os.dup2(source, target)
-    os.closerange(VERDICT + 1, min(os.sysconf("SC_OPEN_MAX"), 65536))
+    os.closerange(RULES + 1, min(os.sysconf("SC_OPEN_MAX"), 65536))
 
 
 def _watch(output: int, verdict: int, limits: Limits, *, until: float, folder: str) -> tuple[str, bytes]:
@@ -131,8 +172,9 @@ def _watch(output: int, verdict: int, limits: Limits, *, until: float, folder: s
                     return "output", said
         if time.monotonic() > looked + _LOOK_SECONDS:
             looked = time.monotonic()
-            if _size(folder) > limits.disk:
-                return "disk", said
+            with suppress(RecursionError):  # so deep that it cannot be walked, and cannot be large
+                if _size(folder) > limits.disk:
+                    return "disk", said
     return "", said
 
 
