@@ -55,6 +55,27 @@ def guard_process() -> None:
     LIBC.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
 
+def limit_process(limits: Limits) -> None:
+    """What a runner and its answers have in common; the answers inherit it. Raises OSError, ValueError."""
+    for what, value in (
+        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_FSIZE, limits.file),
+        (resource.RLIMIT_NOFILE, limits.files),
+        (resource.RLIMIT_STACK, 8 * MB),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        least = _at_most(what, value)
+        resource.setrlimit(what, (least, least))
+    LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def set_environment(folder: str) -> None:
+    """The whole environment of an answer."""
+    os.environ.clear()
+    os.environ.update(HOME=folder, TMPDIR=folder, PATH="/usr/bin", LANG="C.UTF-8")
+    tempfile.tempdir = folder
+
+
 def lock(folder: str, limits: Limits) -> None:
     """Takes from this process what an answer must not have. Raises OSError, ValueError."""
     # A process that is not dumpable cannot write this file. The kernel ends an answer before its runner.
@@ -62,27 +83,17 @@ def lock(folder: str, limits: Limits) -> None:
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
         score.write("1000")
     guard_process()
-    os.environ.clear()
-    os.environ.update(HOME=folder, TMPDIR=folder, PATH="/usr/bin", LANG="C.UTF-8")
     os.chdir(folder)
-    tempfile.tempdir = folder
-    for what, value in (
-        (resource.RLIMIT_CPU, limits.processor_seconds),
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_FSIZE, limits.file),
-        (resource.RLIMIT_NOFILE, limits.files),
-        (resource.RLIMIT_STACK, 8 * MB),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard = resource.getrlimit(what)[1]
-        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        # At the soft limit of processor time the process ends with SIGXCPU, which says why; at the hard one with
-        # SIGKILL.
-        grace = 1 if what == resource.RLIMIT_CPU and least == value else 0
-        resource.setrlimit(what, (least, least + grace))
-    LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    # At the soft limit the process ends with SIGXCPU, which says why; at the hard one with SIGKILL.
+    seconds = _at_most(resource.RLIMIT_CPU, limits.processor_seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, _at_most(resource.RLIMIT_CPU, seconds + 1)))
     landlock.apply(LIBC, RULES)
     seccomp.apply(LIBC, os.getpid())
+
+
+def _at_most(what: int, value: int) -> int:
+    hard = resource.getrlimit(what)[1]
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
 
 
 def run_locked(code: str, tests: str, token: bytes, *, folder: str, limits: Limits) -> NoReturn:

@@ -23,7 +23,16 @@ from dataclasses import replace
 from typing import Any
 
 from modelops.code_tests.runner import landlock, seccomp
-from modelops.code_tests.runner.answer import LIBC, RULES, Limits, guard_process, readable, run_locked
+from modelops.code_tests.runner.answer import (
+    LIBC,
+    RULES,
+    Limits,
+    guard_process,
+    limit_process,
+    readable,
+    run_locked,
+    set_environment,
+)
 
 WARM = (
     *(
@@ -42,6 +51,7 @@ WARM = (
 )
 """Modules that answers import most; they are imported once for all of them."""
 _LOOK_SECONDS = 0.1
+_MOST_DESCRIPTORS = 1 << 16
 
 
 def main() -> None:
@@ -51,6 +61,7 @@ def main() -> None:
     guard_process()
     setup = json.loads(sys.stdin.readline())
     limits, scratch = Limits(**setup["limits"]), setup["scratch"]
+    limit_process(limits)
     abi = landlock.version(LIBC)
     _warm()
     _say({"landlock": abi, "uid": os.getuid(), "python": platform.python_version()})
@@ -85,6 +96,7 @@ class _Place:
 
     def _make(self) -> None:
         self.folder = tempfile.mkdtemp(dir=self._scratch)
+        set_environment(self.folder)
         self.rules = landlock.ruleset(LIBC, read=readable(), write=self.folder, abi=self._abi)
 
     def empty(self) -> None:
@@ -149,7 +161,7 @@ def _become_answer(output: int, verdict: int, rules: int) -> None:
     sources = [fcntl.fcntl(one, fcntl.F_DUPFD, RULES + 1) for one in (null, output, output, verdict, rules)]
     for target, source in enumerate(sources):
         os.dup2(source, target)
-    os.closerange(RULES + 1, min(os.sysconf("SC_OPEN_MAX"), 65536))
+    os.closerange(RULES + 1, _MOST_DESCRIPTORS)
 
 
 def _watch(output: int, verdict: int, limits: Limits, *, until: float, folder: str) -> tuple[str, bytes]:
