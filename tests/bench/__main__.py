@@ -48,6 +48,7 @@ ROWS: dict[str, str] = {
     "commands": "commands",
     "mcp": "mcp_calls",
     "codetests": "code_tests",
+    "evaluation": "evaluations",
     "node": "on_node",
 }
 """Each row and its module. A module is imported only when its row is measured, because SDKs read LOOPBACK at their

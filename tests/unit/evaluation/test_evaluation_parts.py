@@ -1,14 +1,16 @@
 """The parts of the evaluation program that need no service."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.unit.evaluation.asked import QUESTIONS, answer, request
 
 from modelops.evaluation.journal import AnswerJournal
-from modelops.evaluation.latency import percentile_ms, quantile_ratio
+from modelops.evaluation.latency import RESAMPLES, percentile_ms, quantile_ratio
 from modelops.evaluation.outcome import compare_arms
 from modelops.evaluation.request import ARMS
 from modelops.evaluation.result import points, result_document
@@ -87,6 +89,19 @@ def test_latency_ratio_is_repeatable_and_wide_enough() -> None:
     assert found.interval[0] <= 2.0 <= found.interval[1]
     assert quantile_ratio(base[:30], slow[:30], quantile=0.95, alpha=0.05, seed="s").interval is None
     assert percentile_ms([], 0.5) == 0
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.95])
+def test_the_interval_is_that_of_resampled_pairs(quantile: float) -> None:
+    """The same draws, sorted anew in each resample as the definition says."""
+    random = np.random.default_rng(7)
+    pairs = np.round(random.lognormal(6, 0.5, (2, 61)))  # With ties.
+    seed = int.from_bytes(hashlib.sha256(b"s").digest()[:8])
+    drawn = np.random.default_rng(seed).integers(61, size=(RESAMPLES, 61))
+    base, candidate = np.quantile(pairs[:, drawn], quantile, axis=2)
+    low, high = np.quantile(candidate / base, [0.05, 0.95])
+    found = quantile_ratio(*pairs.tolist(), quantile=quantile, alpha=0.05, seed="s")
+    assert found.interval == pytest.approx((low, high))
 
 
 def test_journal_drops_an_incomplete_line_and_continues(tmp_path: Path) -> None:
