@@ -54,7 +54,7 @@ async def test_an_evaluation_is_confirmed_started_once_and_followed(world: World
 
         arm = {"latencyP50Milliseconds": 900, "success": "0.75"}
         evaluation = {"examples": 120, "baseline": arm, "candidate": arm | {"success": "0.87"}}
-        evaluation |= {"differencePoints": "12", "recommendation": "deploy"}
+        evaluation |= {"differencePoints": "12", "verdict": "pass", "recommendation": "deploy"}
         ended = ended_status("Succeeded", succeeded=True, message="12 points better")
         world.status("rollouts", name, {**ended, "evaluation": evaluation})
         found = result_of(await client.call_tool("monitor_evaluation", {"evaluation_id": name}))
@@ -108,7 +108,7 @@ async def test_a_server_may_insist_on_a_person(world: World) -> None:
 @pytest.mark.parametrize("mode", MODES)
 async def test_what_changes_while_a_person_is_asked_is_not_done(world: World, mode: Mode) -> None:
     def lower_the_limit() -> None:
-        world.change("agentmodels", "docs", {"budget": {"approvalAboveUSD": "7"}})
+        world.change("agentmodels", "docs", {"budget": {"monthlyUSD": "7"}})
 
     person = Person("yes", then=lower_the_limit)
     async with world.client(mode, person=person) as client:
@@ -118,7 +118,7 @@ async def test_what_changes_while_a_person_is_asked_is_not_done(world: World, mo
         assert world.specs("rollouts") == {}
         return
     # The question is put again, as it is now.
-    assert ("at most $10" in person.questions[0], "at most $7" in person.questions[1]) == (True, True)
+    assert ("at most $100" in person.questions[0], "at most $7" in person.questions[1]) == (True, True)
     (spec,) = world.specs("rollouts").values()
     assert spec["maxUSD"] == "7"
 
