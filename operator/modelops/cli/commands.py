@@ -30,6 +30,7 @@ GROUPS = {
         "train": Command("train", "train a better model for an agent"),
         "evaluate": Command("evaluate", "compare a model with the one that serves the agent"),
         "evaluate plan": Command("evaluate_plan", "say what an evaluation is likely to show"),
+        "evaluate calibrate": Command("evaluate_calibrate", "say how well a judge agrees with people"),
         "deploy": Command("deploy", "move an agent's traffic to a model"),
         "rollback": Command("rollback", "route an agent back to its stable model"),
     },

@@ -445,6 +445,7 @@ def program_secrets(program_input: Mapping[str, Any], known: AgentSecrets) -> di
         "LANGSMITH_API_KEY": known.langsmith,
         "MODELOPS_BASELINE_KEY": key("baseline"),
         "MODELOPS_CANDIDATE_KEY": key("candidate"),
+        **({"MODELOPS_JUDGE_KEY": known.open_router} if program_input.get("judge") else {}),
     }
 
 

@@ -13,6 +13,8 @@ from urllib.parse import quote
 from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.domain.gates.evaluation_plan import Assumptions, plan_evaluation
 from modelops.evaluation.cover import cover
+from modelops.evaluation.judge.answers import JUDGE_KEY, judge_address
+from modelops.evaluation.judge.fitness import require_fit_judge
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
@@ -31,6 +33,9 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
         failure = _key_refusal(name, request.arms[name]) or _model_refusal(name, request.arms[name])
         if failure is not None:
             raise failure
+    require_fit_judge(request)
+    if (failure := _judge_key_refusal(request)) is not None:
+        raise failure
     return {
         "examples": len(questions),
         **cover(request, questions),
@@ -58,7 +63,7 @@ def _plan(request: Request, examples: int) -> EvaluationPlan:
     )
 
 
-def _key_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:
+def _key_refusal(name: str, arm: Arm) -> ProgramFailure | None:
     """The failure where OpenRouter refuses the arm's key; None where it accepts the key, or does not answer now.
 
     OpenRouter's list of models is public and proves no key. The request is GET /key, which costs nothing
@@ -67,6 +72,21 @@ def _key_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:
     if arm.service != "openrouter":
         return None
     return permanent_refusal(name, arm, 401) if _status_at_open_router(name, arm, "/key") == 401 else None
+
+
+def _judge_key_refusal(request: Request) -> ProgramFailure | None:
+    """The failure where OpenRouter refuses the judge's key; None as for an arm."""
+    if request.judge is None:
+        return None
+    judge = Arm(
+        model=request.judge.model,
+        base_url=judge_address(),
+        api_key_env=JUDGE_KEY,
+        version=request.judge.model,
+        service="openrouter",
+        key_name=request.judge.key_name,
+    )
+    return _key_refusal("judge", judge)
 
 
 def _model_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:
@@ -88,7 +108,7 @@ def _model_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:
     )
 
 
-def _status_at_open_router(name: ArmName, arm: Arm, path: str) -> int | None:
+def _status_at_open_router(name: str, arm: Arm, path: str) -> int | None:
     """The status of a GET with the arm's key; None without an answer. The body, which may never end, is not read."""
     import requests
 

@@ -14,6 +14,7 @@ from modelops.evaluation.collect_answers import collect_answers
 from modelops.evaluation.cover import billed_usd
 from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal
+from modelops.evaluation.judge.answers import judge_address, judge_answers
 from modelops.evaluation.model_client import is_final
 from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms
 from modelops.evaluation.question import Question
@@ -41,6 +42,8 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     request = Request.of(work.input())
     for name in ARMS:
         assert_address(f"arms.{name}.base_url", request.arms[name].base_url, os.environ)
+    if request.judge is not None:
+        assert_address("judge", judge_address(), os.environ)
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
     request = request.for_questions(len(questions))
@@ -50,6 +53,14 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     outcome = compare_arms(request, questions, answers, scores)
     require_answers_of_candidate(request, outcome, answers)
     findings += _findings(request, outcome, answers)
+    judged = judge_answers(
+        request,
+        questions,
+        answers,
+        folder=work.folder,
+        progress=lambda done, total: work.progress("asking the judge", done=done, total=total),
+    )
+    findings += judged.findings if judged else ()
     work.progress("recording", done=len(answers), total=len(answers))
     recorded = record_experiments(request, dataset, questions, answers, scores)
     if "unrecorded" in recorded:
@@ -63,12 +74,17 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         dataset=f"{dataset.name} as of {dataset.as_of}",
         findings=findings,
         experiment_url=str(recorded.get("experiment_url", "")),
+        judge=judged.line if judged else "",
     )
     published = publish_report(report, request)
     if "unpublished" in published:
         findings.append(published.pop("unpublished"))
+    document = result_document(request, outcome)
+    if judged is not None:
+        document["explain"] = f"{document['explain']} Report only: {judged.line}."
     return {
-        **result_document(request, outcome),
+        **document,
+        "judge": judged.result.wire() if judged else None,
         **recorded,
         "calls_usd": billed_usd(request, answers),
         **published,

@@ -47,7 +47,7 @@ _MAY_PASS = (408, 409, 425, 429)
 """HTTP statuses from 400 to 499 after which the same request may succeed later."""
 
 
-def read_api_key(name: ArmName, arm: Arm) -> str:
+def read_api_key(name: str, arm: Arm) -> str:
     """The arm's API key. Raises ProgramFailure ModelUnauthorized where it is not in the environment."""
     key = os.environ.get(arm.api_key_env)
     if not key:
@@ -58,7 +58,7 @@ def read_api_key(name: ArmName, arm: Arm) -> str:
     return key
 
 
-def permanent_refusal(name: ArmName, arm: Arm, status: int, *, words: str = "") -> ProgramFailure | None:
+def permanent_refusal(name: str, arm: Arm, status: int, *, words: str = "") -> ProgramFailure | None:
     """The failure of the evaluation where every further call to this arm would get the same HTTP status; else None.
 
     `words`: what the service said.

@@ -69,7 +69,7 @@ def reply_from(completion: Any, reply: Any, *, key: str) -> Reply:
         "model": model if isinstance(model, str) else None,
         "prompt_tokens": _count(getattr(usage, "prompt_tokens", None)),
         "completion_tokens": _count(getattr(usage, "completion_tokens", None)),
-        "cost_usd": _amount(getattr(usage, "cost", None)),
+        "cost_usd": amount(getattr(usage, "cost", None)),
     }
     message = getattr(choice, "message", None)
     text, calls = text_of(getattr(message, "content", None)), calls_of(message)
@@ -168,13 +168,13 @@ def _count(value: Any) -> int | None:
     return count if 0 <= count <= MOST_TOKENS else None
 
 
-def _amount(value: Any) -> str | None:
+def amount(value: Any) -> str | None:
     """An amount of money as a decimal number; None where it is none."""
     try:
-        amount = Decimal(str(value))
+        found = Decimal(str(value))
     except ArithmeticError:
         return None
-    return str(amount) if amount.is_finite() and 0 <= amount <= MOST_USD else None
+    return str(found) if found.is_finite() and 0 <= found <= MOST_USD else None
 
 
 def text_of_body(response: Any) -> str:

@@ -71,6 +71,14 @@ class ScorerRule(_Part):
         return f"{self.type.value} {self.name}" if self.name else self.type.value
 
 
+class JudgeRule(_Part):
+    """The model that judges, and of how many examples. `key_name` names its key in messages."""
+
+    model: str
+    max_examples: Annotated[int, Field(ge=1)] = 100
+    key_name: str = ""
+
+
 class HubRevision(_Part):
     """A repository on the Hub at a commit; empty where it is not known, or where there is none."""
 
@@ -88,8 +96,8 @@ class Request(_Part):
     trained on, where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
     `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which may
     have been trained by ModelOps, too. `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit of the
-    candidate's 95th percentile. `record_seconds`: how long recording in LangSmith is retried; the verdict does not need
-    it.
+    candidate's 95th percentile. `judge` is reported and decides nothing. `record_seconds`: how long recording in
+    LangSmith is retried; the verdict does not need it.
     """
 
     v: Literal[1]
@@ -100,6 +108,7 @@ class Request(_Part):
     arms: Arms
     prompt: PromptContract
     scorer: ScorerRule | None = None
+    judge: JudgeRule | None = None
     margin_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     min_baseline_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     goal: Goal

@@ -16,7 +16,9 @@ from modelops.domain.facts import Outage
 from modelops.domain.plan import Plan
 from modelops.domain.rollout.actions import EvaluationProgram, RolloutFact, RolloutPlan, StartProgram
 from modelops.engine.credentials import SECRET_SECONDS, CredentialReader
+from modelops.engine.program_secrets import AgentSecrets
 from modelops.engine.resources import AGENT_MODELS
+from modelops.engine.rollout import program_secrets
 from modelops.ports import Json, ProgramOwner, ProgramSecret, Unavailable
 
 INPUT = {
@@ -120,3 +122,15 @@ async def test_a_program_does_not_start_with_a_secret_that_has_lost_its_label() 
     server.seed(unlabelled)
     with pytest.raises(Unavailable, match="does not carry the label"):
         await reader.read_for_program(NAMESPACE, agent)
+
+
+def test_only_an_evaluation_with_a_judge_gets_its_key() -> None:
+    known = AgentSecrets(
+        hugging_face=ProgramSecret(value="hf"),
+        langsmith=ProgramSecret(value="ls"),
+        open_router=ProgramSecret(value="or", secret="tokens", key="openrouter"),
+    )
+    given = program_secrets({**INPUT, "judge": {"model": "judges/strict"}}, known)
+    assert (given["MODELOPS_JUDGE_KEY"].value, given["MODELOPS_JUDGE_KEY"].key) == ("or", "openrouter")
+    assert "MODELOPS_JUDGE_KEY" not in program_secrets({**INPUT, "judge": None}, known)
+    assert "MODELOPS_JUDGE_KEY" not in program_secrets(INPUT, known)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
+from modelops.api.v1alpha1.judge import Judge, JudgeResult
 from modelops.api.v1alpha1.meta import (
     LABEL_NAME,
     ApiModel,
@@ -111,6 +112,11 @@ class Evaluation(ApiModel):
         description="Lowest success rate of the stable model, in percentage points, at which a candidate that is not "
         "better can pass. Below it the margin would be a large part of what the stable model can do, and the "
         "evaluation is inconclusive. If it is empty, it is twice marginPoints, and at most 50.",
+    )
+    judge: Judge | None = Field(
+        default=None,
+        description="A model that says which answers are better. It is reported, and the verdict does not depend on "
+        "it. If it is empty, nothing is judged.",
     )
     goal: Goal = Field(
         default=Goal.NON_INFERIOR,
@@ -629,6 +635,9 @@ class EvaluationStatus(StatusModel):
         default=1,
         ge=0,
         description="Number of candidates that were evaluated on this version of the dataset, this one included.",
+    )
+    judge: JudgeResult | None = Field(
+        default=None, description="What the judge said of the answers. Empty without spec.evaluation.judge."
     )
     findings: tuple[Annotated[str, Field(max_length=512)], ...] = Field(
         default=(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelops.api.v1alpha1.judge import Judge
 from modelops.api.v1alpha1.rollout import Goal, RolloutPhase
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
@@ -193,6 +194,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         },
         "prompt": prompt.wire(),
         "scorer": scorer.wire() if scorer else None,
+        "judge": judge_rule(spec.judge, name),
         "margin_points": spec.margin_points,
         "min_baseline_points": spec.min_baseline_points,
         "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",
@@ -204,4 +206,15 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "max_p95_ms": spec.max_p95_milliseconds,
         **assumptions(state),
         **learnt_data(record, candidate),
+    }
+
+
+def judge_rule(judge: Judge | None, agent: str) -> dict[str, Any] | None:
+    """The judge as `input.json` has it; None without one. `agent` is the name of the AgentModel."""
+    if judge is None:
+        return None
+    return {
+        "model": judge.model,
+        "max_examples": judge.max_examples,
+        "key_name": f"AgentModel {agent} spec.secretRefs.openRouter",
     }

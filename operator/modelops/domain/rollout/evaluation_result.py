@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from modelops.api.v1alpha1.judge import JudgeResult
 from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
 from modelops.domain.facts import UNSEEN
 from modelops.domain.money import dollars, micro
@@ -151,6 +152,7 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         recorded=bool(result.get("recorded", True)),
         basis=evaluation_basis(state),
         candidates_compared=looks_with_next(record, version),
+        judge=JudgeResult.model_validate(result["judge"]) if result.get("judge") else None,
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )
 

@@ -86,8 +86,9 @@ def report_of(
     dataset: str,
     findings: Sequence[str],
     experiment_url: str,
+    judge: str = "",
 ) -> Report:
-    """The report of this evaluation. `dataset` is its name and version."""
+    """The report of this evaluation. `dataset` is its name and version; `judge` what a judge said."""
     success = {
         (arm, question.example): fmean(
             is_success(request, scores[arm, question.example, k]) for k in range(request.repetitions)
@@ -113,6 +114,7 @@ def report_of(
             ("scorer", f"{request.require_scorer().described}, a success from {threshold_of(request)}"),
             ("goal", request.goal.value),
             ("models", " and ".join(f"{request.arms[arm].model} ({versions[arm]})" for arm in ARMS)),
+            *((("judge (report only)", judge),) if judge else ()),
             ("rollout uid", request.rollout),
         ),
         findings=tuple(findings),

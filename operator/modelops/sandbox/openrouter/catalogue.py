@@ -26,6 +26,15 @@ class Model:
     completion_price: Decimal
     context_length: int
     answer: Callable[[str], str]
+    takes_schema: bool = False
+    """Whether it gives an answer in the form of a JSON schema."""
+
+    @property
+    def parameters(self) -> list[str]:
+        """The parameters of a request that it takes."""
+        return sorted(
+            (*_PARAMETERS, *(("response_format", "structured_outputs") if self.takes_schema else ()))
+        )
 
     def cost(self, *, prompt_tokens: int, completion_tokens: int) -> Decimal:
         """Return the cost of a completion in USD."""
@@ -53,6 +62,16 @@ MODELS = {
             context_length=131_072,
             answer=algorithms.echo_signature,
         ),
+        Model(
+            id="modelops-judges/prefer-by-words",
+            name="Sandbox: Prefer by Words",
+            description="Judges two answers by the words that they share with the expected one.",
+            prompt_price=Decimal("0.0000001"),
+            completion_price=Decimal("0.0000004"),
+            context_length=131_072,
+            answer=algorithms.prefer_by_words,
+            takes_schema=True,
+        ),
     )
 }
 
@@ -75,7 +94,7 @@ def model_json(model: Model, base: str) -> dict[str, object]:
             "is_moderated": False,
         },
         "per_request_limits": None,
-        "supported_parameters": list(_PARAMETERS),
+        "supported_parameters": model.parameters,
         "default_parameters": {},
         "expiration_date": None,
         "links": {"details": f"{base}/models/{model.id}/endpoints"},
@@ -95,7 +114,7 @@ def endpoints_json(model: Model) -> dict[str, object]:
         "max_completion_tokens": 4096,
         "max_prompt_tokens": None,
         "pricing": _pricing(model),
-        "supported_parameters": list(_PARAMETERS),
+        "supported_parameters": model.parameters,
         "status": 0,
         "uptime_last_5m": None,
         "uptime_last_30m": None,

@@ -104,7 +104,10 @@ def choose_model(request: Request) -> Model:
     found = next((MODELS[name] for name in wanted if name in MODELS), None)
     if found is None:
         raise RefusedError(400, f"{wanted[0]} is not a valid model ID")
-    unsupported = [name for name in ("tools", "response_format") if getattr(request, name)]
+    taken = ("response_format",) if found.takes_schema else ()
+    unsupported = [
+        name for name in ("tools", "response_format") if getattr(request, name) and name not in taken
+    ]
     if not request.provider.admits_provider() or (request.provider.require_parameters and unsupported):
         raise RefusedError(404, f"No endpoints found that match your provider preferences for {found.id}")
     if request.tools:
