@@ -1,42 +1,33 @@
 """What an evaluation may cost and how long it may take, before it begins: the operator covers both.
 
-Calls to OpenRouter are billed one by one. Their price is the highest among the providers of the model, by GET
-/models/<author>/<slug>/endpoints (https://openrouter.ai/docs/api-reference/list-endpoints-for-a-model), which costs
-nothing. Calls of an endpoint cost only its time.
+Calls to OpenRouter are billed one by one. Their price is the highest among the providers of the model. Calls of an
+endpoint cost only its time.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import time
+import os
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
-
-import urllib3
+from decimal import Decimal
+from typing import Any
 
 from modelops.evaluation.journal import Answer
+from modelops.evaluation.judge.answers import JUDGE_KEY, JudgeReport, judge_address, judged_questions
+from modelops.evaluation.judge.calls import MOST_ATTEMPTS
+from modelops.evaluation.judge.pairs import MOST_SECONDS
+from modelops.evaluation.judge.prompt import INSTRUCTION, MOST_CHARACTERS, MOST_TOKENS
 from modelops.evaluation.model_client import read_api_key
+from modelops.evaluation.price_list import NoAnswer, Price, highest_price, model_listing
 from modelops.evaluation.question import Question
-from modelops.evaluation.request import ARMS, ArmName, Request
-
-if TYPE_CHECKING:
-    import requests
+from modelops.evaluation.request import ARMS, ArmName, JudgeRule, Request
 
 BYTES_PER_TOKEN = 3
 """Of a prompt as JSON, at least: tokens of prose and code are longer, and a character of Chinese has three bytes."""
 TOKENS_PER_SECOND = 10
 """Tokens that a model writes in a second while it answers several calls, at least."""
 FIRST_TOKEN_SECONDS = 2.0
-PRICE_SECONDS = 10.0
-MOST_BYTES = 4_000_000
-"""Of the service's answer with the prices of one model."""
-
-
-class NoAnswer(Exception):
-    """The service did not answer: its price may be known later."""
 
 
 def cover(request: Request, questions: Sequence[Question]) -> dict[str, Any]:
@@ -60,9 +51,18 @@ def cover(request: Request, questions: Sequence[Question]) -> dict[str, Any]:
             unpriced.append(arm.model)
         else:
             total += sum((_cost(price, request, question) for question in questions), Decimal(0))
+    total *= request.repetitions
+    if request.judge is not None:
+        try:
+            judging = _judge_usd(request, request.judge, questions)
+        except NoAnswer:
+            unanswered.append(request.judge.model)
+        else:
+            unpriced += [request.judge.model] if judging is None else []
+            total += judging or 0
     return {
-        "seconds": longest_seconds(request, len(questions)),
-        "calls_usd": f"{total * request.repetitions:f}",
+        "seconds": longest_seconds(request, len(questions)) + longest_judge_seconds(request, len(questions)),
+        "calls_usd": f"{total:f}",
         "unpriced": unpriced,
         "unanswered": unanswered,
     }
@@ -75,19 +75,51 @@ def longest_seconds(request: Request, examples: int) -> int:
     return math.ceil(rounds * call)
 
 
-def billed_usd(request: Request, answers: Sequence[Answer]) -> str | None:
+def longest_judge_seconds(request: Request, examples: int) -> int:
+    """The longest time in which the judge is asked, with all retries."""
+    if request.judge is None:
+        return 0
+    call = min(request.timeout_seconds, FIRST_TOKEN_SECONDS + MOST_TOKENS / TOKENS_PER_SECOND)
+    calls = min(examples, request.judge.max_examples) * _JUDGE_CALLS
+    return math.ceil(min(MOST_SECONDS, math.ceil(calls / request.concurrency) * call))
+
+
+def billed_usd(
+    request: Request, answers: Sequence[Answer], *, judged: JudgeReport | None = None
+) -> str | None:
     """What the calls that are billed one by one have cost, by the service's own bills.
 
     None where an answer has no bill: then nothing less than the highest cost is known.
     """
     billed = [a for a in answers if a.error is None and request.arms[a.arm].service == "openrouter"]
-    if any(answer.cost_usd is None for answer in billed):
+    if any(answer.cost_usd is None for answer in billed) or (judged is not None and not judged.billed):
         return None
-    return f"{sum((Decimal(answer.cost_usd or 0) for answer in billed), Decimal(0)):f}"
+    judge_usd = Decimal(judged.result.usd) if judged is not None else Decimal(0)
+    return f"{sum((Decimal(answer.cost_usd or 0) for answer in billed), judge_usd):f}"
 
 
-Price = tuple[Decimal, Decimal, Decimal]
-"""US dollars for a token of the prompt, for one of the answer, and for the request."""
+_JUDGE_CALLS = 2 * MOST_ATTEMPTS
+"""Of one example: both orders, each with its retries."""
+
+
+def _judge_usd(request: Request, rule: JudgeRule, questions: Sequence[Question]) -> Decimal | None:
+    """The highest cost of the judge's calls; None where no price is known. Raises NoAnswer."""
+    _, document = model_listing(
+        rule.model, base_url=judge_address(), api_key=os.environ.get(JUDGE_KEY) or "none"
+    )
+    price = highest_price(document)
+    if price is None:
+        return None
+    prompt, completion, call = price
+    # Another model may count the letters of an answer in other tokens: twice as many, and at most one for a letter.
+    answers = 2 * min(2 * request.prompt.max_tokens, MOST_CHARACTERS)
+    instruction = math.ceil(len(INSTRUCTION.encode()) / BYTES_PER_TOKEN)
+    total = Decimal(0)
+    for question in judged_questions(rule, questions):
+        expected = math.ceil(len(question.target.encode()) / BYTES_PER_TOKEN)
+        tokens = instruction + answers + _prompt_tokens(question) + expected
+        total += _JUDGE_CALLS * (prompt * tokens + completion * MOST_TOKENS + call)
+    return total
 
 
 def _cost(price: Price, request: Request, question: Question) -> Decimal:
@@ -105,57 +137,10 @@ def _prompt_tokens(question: Question) -> int:
 
 
 def _price(name: ArmName, request: Request) -> Price | None:
-    """The highest price of the model among its providers; None where none is known."""
+    """The highest price of the model among its providers; None where none is known. Raises NoAnswer."""
     arm = request.arms[name]
     for model in dict.fromkeys((arm.model, arm.model.partition(":")[0])):
-        prices = _prices(name, request, model)
-        if prices:
-            prompts, completions, requests = zip(*prices, strict=True)
-            return max(prompts), max(completions), max(requests)
+        _, document = model_listing(model, base_url=arm.base_url, api_key=read_api_key(name, arm))
+        if price := highest_price(document):
+            return price
     return None
-
-
-def _prices(name: ArmName, request: Request, model: str) -> list[Price]:
-    """The prices of all providers; empty where the service names none, or one that is no price."""
-    document = _endpoints(name, request, model)
-    try:
-        found = [endpoint["pricing"] for endpoint in document["data"]["endpoints"]]
-        prices = [
-            (Decimal(p["prompt"]), Decimal(p["completion"]), Decimal(p.get("request") or 0)) for p in found
-        ]
-    except (TypeError, LookupError, AttributeError, ValueError, InvalidOperation):
-        return []
-    # A model that chooses among others has the price -1.
-    return prices if all(p.is_finite() and p >= 0 for price in prices for p in price) else []
-
-
-def _endpoints(name: ArmName, request: Request, model: str) -> Any:
-    """The service's answer; None where it is no answer of this kind. Raises NoAnswer."""
-    import requests
-
-    arm = request.arms[name]
-    try:
-        with requests.get(
-            f"{arm.base_url.rstrip('/')}/models/{quote(model)}/endpoints",
-            headers={"Authorization": f"Bearer {read_api_key(name, arm)}"},
-            timeout=PRICE_SECONDS,
-            allow_redirects=False,
-            stream=True,
-        ) as answer:
-            if answer.status_code >= 500 or answer.status_code == 429:
-                raise NoAnswer
-            return json.loads(_body(answer)) if answer.status_code == 200 else None
-    except (requests.RequestException, OSError, urllib3.exceptions.HTTPError) as error:
-        raise NoAnswer from error
-    except (ValueError, RecursionError):
-        return None
-
-
-def _body(answer: requests.Response) -> bytes:
-    """The body, which may be sent in drops that never end. Raises NoAnswer."""
-    ends, body = time.monotonic() + PRICE_SECONDS, bytearray()
-    while chunk := answer.raw.read1(65536, decode_content=True):
-        body += chunk
-        if time.monotonic() > ends or len(body) > MOST_BYTES:
-            raise NoAnswer
-    return bytes(body)

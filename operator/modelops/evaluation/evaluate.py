@@ -86,7 +86,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         **document,
         "judge": judged.result.wire() if judged else None,
         **recorded,
-        "calls_usd": billed_usd(request, answers),
+        "calls_usd": billed_usd(request, answers, judged=judged),
         **published,
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,

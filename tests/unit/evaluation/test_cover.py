@@ -13,8 +13,10 @@ import pytest
 from tests.loopback_server import EndlessAnswer, serving
 from tests.unit.evaluation.asked import ARM, answer, request
 
-from modelops.evaluation import cover as covering
+from modelops.api.v1alpha1.judge import JudgeResult
+from modelops.evaluation import price_list
 from modelops.evaluation.cover import billed_usd, cover, longest_seconds
+from modelops.evaluation.judge.answers import JudgeReport
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import Request
 
@@ -112,7 +114,7 @@ def test_a_price_that_is_not_told_is_said_and_not_taken_for_nothing(
 
 def test_a_service_that_never_ends_its_answer_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", "sk-key")
-    monkeypatch.setattr(covering, "PRICE_SECONDS", 0.5)
+    monkeypatch.setattr(price_list, "PRICE_SECONDS", 0.5)
     began = time.monotonic()
     with serving(EndlessAnswer) as url:
         assert cover(asked(url), questions(1))["unanswered"] == ["author/m"]
@@ -126,3 +128,33 @@ def test_the_bills_are_added_up_and_a_missing_one_is_not_guessed(url: str) -> No
     failed = answer("baseline", 2, None)
     assert Decimal(billed_usd(given, [*bills, own, failed]) or "") == Decimal("0.75")
     assert billed_usd(given, [*bills, answer("baseline", 3, "<yes>")]) is None
+
+
+def test_a_judge_is_in_the_plan(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both orders with a retry for each of 40 examples, each of at most 2,000 tokens of answer at $0.00002."""
+    monkeypatch.setenv("OPENROUTER_BASE_URL", f"{url}/v1")
+    without = cover(asked(url), questions(100))
+    judged = asked(url, judge={"model": "judges/one", "max_examples": 40})
+    found = cover(judged, questions(100))
+    more = Decimal(found["calls_usd"]) - Decimal(without["calls_usd"])
+    answers = 40 * 4 * 2000 * Decimal("0.00002")
+    read = 40 * 4 * (2048 + 100) * Decimal("0.000003")
+    assert answers + read < more < answers + 2 * read
+    # 160 calls of at most 120 s, 8 at the same time, and no more than 15 minutes.
+    assert found["seconds"] - without["seconds"] == 900
+    assert found["unpriced"] == found["unanswered"] == []
+
+
+def test_a_judge_without_a_price_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_BASE_URL", f"{url}/v1")
+    judged = request(judge={"model": "judges/one"})
+    monkeypatch.setattr(Prices, "body", {"data": {"endpoints": []}})
+    assert cover(judged, questions(10))["unpriced"] == ["judges/one"]
+    monkeypatch.setattr(Prices, "status", 503)
+    assert cover(judged, questions(10))["unanswered"] == ["judges/one"]
+
+
+@pytest.mark.parametrize(("billed", "usd"), [(True, "0.25"), (False, None)])
+def test_a_judge_is_in_the_bill(billed: bool, usd: str | None) -> None:
+    judged = JudgeReport(result=JudgeResult(usd="0.25"), billed=billed, line="", findings=())
+    assert billed_usd(request(), [], judged=judged) == usd

@@ -29,9 +29,13 @@ DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeReport:
-    """`line` is the result in one sentence for people; `findings` are what they should know beside it."""
+    """`line` is the result in one sentence for people; `findings` are what they should know beside it.
+
+    `billed`: whether every judgement has a bill, so that `result.usd` is all.
+    """
 
     result: JudgeResult
+    billed: bool
     line: str
     findings: tuple[str, ...]
 
@@ -39,6 +43,11 @@ class JudgeReport:
 def judge_address() -> str:
     """The base URL of OpenRouter."""
     return os.environ.get("OPENROUTER_BASE_URL") or DEFAULT_BASE_URL
+
+
+def judged_questions(rule: JudgeRule, questions: Sequence[Question]) -> list[Question]:
+    """The sample that is judged: it follows from the examples' ids, so that a restart takes the same one."""
+    return sorted(questions, key=lambda q: hashlib.sha256(q.example.encode()).digest())[: rule.max_examples]
 
 
 def judge_answers(
@@ -51,14 +60,13 @@ def judge_answers(
 ) -> JudgeReport | None:
     """Ask the judge about a sample of the examples; None where the evaluation has no judge.
 
-    The sample follows from the examples' ids, so that a restart takes the same one. A failed call is no answer: the
-    other one is preferred unasked.
+    A failed call is no answer: the other one is preferred unasked.
     """
     rule = request.judge
     if rule is None:
         return None
     given = {answer.key: answer for answer in answers}
-    chosen = sorted(questions, key=lambda q: hashlib.sha256(q.example.encode()).digest())[: rule.max_examples]
+    chosen = judged_questions(rule, questions)
     settled: dict[str, Judgement] = {}
     pairs: list[Pair] = []
     for question in chosen:
@@ -141,7 +149,7 @@ def _report(
             f"the names of the models do not tell whether the judge {rule.model} is of another family; a judge prefers "
             "answers of its own family"
         )
-    return JudgeReport(result=result, line=line, findings=tuple(findings))
+    return JudgeReport(result=result, billed=judged.billed, line=line, findings=tuple(findings))
 
 
 def judge_line(result: JudgeResult) -> str:

@@ -31,6 +31,8 @@ class Judged:
 
     judgements: Mapping[str, Judgement]
     usd: Decimal
+    billed: bool = True
+    """Whether each answer of the judge has a bill."""
 
     @property
     def first_missing(self) -> str:
@@ -82,7 +84,8 @@ async def judge_pairs(
         await client.close()
     judgements = {pair.key: _judgement(pair, found, stopped) for pair in pairs}
     usd = sum((Decimal(one.usd) for one in journal.all() if one.usd is not None), Decimal(0))
-    return Judged(judgements=judgements, usd=usd)
+    billed = all(one.usd is not None for one in journal.all() if one.choice is not None)
+    return Judged(judgements=judgements, usd=usd, billed=billed)
 
 
 def _judgement(pair: Pair, found: Mapping[tuple[str, bool], Attempt], stopped: str) -> Judgement:
