@@ -29,6 +29,7 @@ def report(
     gains: int = 0,
     findings: tuple[str, ...] = (),
     wanted: str = "yes",
+    judge: str = "",
 ) -> Report:
     """100 questions. The candidate gives the answers of `losses`; `gains` questions are solved by it alone."""
     asked = request(**FORMATS, repetitions=repetitions)
@@ -59,6 +60,7 @@ def report(
         dataset="held out as of today",
         findings=findings,
         experiment_url="https://smith.example.com/compare",
+        judge=judge,
     )
 
 
@@ -218,3 +220,11 @@ def test_calls_of_tools_are_shown_beside_the_expected_ones() -> None:
     assert case.expected == 'read({"all": true})'
     assert case.answers == {"baseline": 'read({"all": true})', "candidate": 'I read it.\nread({"all": 1})'}
     assert case.scores == {"baseline": 1.0, "candidate": 0.0}
+
+
+def test_what_a_judge_said_is_a_line_of_its_own() -> None:
+    said = "judge a/b prefers the candidate on 3 and the baseline on 2 of 5 examples"
+    for page in (markdown(report(losses={}, judge=said)), html(report(losses={}, judge=said))):
+        assert said in page
+        assert "judge (report only)" in page
+    assert "judge" not in markdown(report(losses={}))
