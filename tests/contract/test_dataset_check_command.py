@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 from tests.contract.learning import PROMPT, UploadExamples, numbered
 
 from modelops.cli.__main__ import main
@@ -18,11 +19,11 @@ AGENT = Path(__file__).parents[2] / "config" / "samples" / "agentmodel-docs.yaml
 @pytest.fixture
 def agent(tmp_path: Path) -> Path:
     """The docs agent's manifest, without datasets and a project."""
-    lines = AGENT.read_text().splitlines()
-    start = lines.index("  langsmith:")
-    kept = [*lines[:start], *lines[start + 4 :]]
+    manifest = YAML().load(AGENT.read_text())
+    del manifest["spec"]["langsmith"]
     path = tmp_path / "agent.yaml"
-    path.write_text("\n".join(kept) + "\n")
+    with path.open("w") as stream:
+        YAML().dump(manifest, stream)
     return path
 
 

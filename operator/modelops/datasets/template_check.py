@@ -90,7 +90,7 @@ class TemplateCheck:
                     return None
                 with suppress(Refusal):
                     template.render(_PLAIN, None)
-        except Exception as error:  # noqa: BLE001 - the template's own code may raise any error
+        except (Exception, TooSlow) as error:  # noqa: BLE001 - the template's own code may raise any error
             self._problem = _described(error)
             return None
         self._takes_text = takes_text(partial(_render_in_time, template))
@@ -123,8 +123,12 @@ class TemplateCheck:
 
 
 def _render_in_time(template: BaseTemplate, messages: Sequence[Message], tools: Any) -> str:
-    with processor_time_limit(READ_SECONDS):
-        return template.render(messages, tools)
+    """Raises what the template raises, and RuntimeError where it takes too long."""
+    try:
+        with processor_time_limit(READ_SECONDS):
+            return template.render(messages, tools)
+    except TooSlow as error:
+        raise RuntimeError(str(error)) from error
 
 
 def _shape(one: RenderedExample) -> Hashable:
@@ -156,7 +160,7 @@ def _with_one_name(message: Message) -> Message:
     return {**message, "tool_calls": renamed}
 
 
-def _described(error: Exception) -> str:
+def _described(error: BaseException) -> str:
     """The template's own message. Other errors are named without their text where it might have contents of rows."""
     if isinstance(error, Refusal):
         return str(error)[:_LONGEST_MESSAGE]

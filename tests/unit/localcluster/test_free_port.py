@@ -49,6 +49,7 @@ def test_the_number_of_reserved_ports_is_bounded() -> None:
 def test_a_port_that_the_kernel_picks_is_used_only_while_it_is_bound() -> None:
     """Only a server that stays bound may take the kernel's pick: see `modelops.free_port`."""
     stays_bound = {
+        "operator/modelops/code_tests/sandbox.py",
         "tests/contract/test_example_agent.py",
         "tests/cluster/test_router_watch.py",
         "tests/unit/router/test_router_reports.py",
