@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from modelops.adapters.certificates import certificate_problem
 from modelops.domain.retry_after import retry_after_seconds
 from modelops.evaluation.judge.prompt import MOST_TOKENS, PROMPT_DIGEST, SCHEMA, Pair, judge_messages
 from modelops.evaluation.judge.reader import read_judgement
+from modelops.evaluation.line_journal import LineJournal
 from modelops.evaluation.model_client import CONNECT_SECONDS, LONGEST_WAIT_SECONDS, is_final
 from modelops.evaluation.reply import amount, failure_of, flags_the_question, text_of_body
 
@@ -41,37 +39,21 @@ class Attempt:
     final: bool = False
 
 
-class JudgeJournal:
-    """Attempts in memory and on disk, one JSON line each. An incomplete last line, left by a crash, is dropped.
+class JudgeJournal(LineJournal):
+    """Attempts in memory and on disk.
 
     Attempts of another model, or with another instruction, are kept on disk and not used.
     """
 
     def __init__(self, path: Path, *, model: str) -> None:
-        self._path = path
+        super().__init__(path, lambda line: self._add(Attempt(**line)))
         self.judge = f"{model} {PROMPT_DIGEST}"
         self._attempts: dict[tuple[str, bool], list[Attempt]] = {}
 
-    def __enter__(self) -> Self:
-        content = self._path.read_bytes() if self._path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        for line in whole.splitlines():
-            self._keep(Attempt(**json.loads(line)))
-        self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
-        self._file.truncate(len(whole))
-        self._file.seek(0, os.SEEK_END)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
     def add(self, attempt: Attempt) -> None:
         """Add an attempt and write it to disk."""
-        self._file.write(json.dumps(asdict(attempt), sort_keys=True).encode() + b"\n")
-        self._file.flush()
-        self._keep(attempt)
+        self.write(asdict(attempt))
+        self._add(attempt)
 
     def of(self, key: str, *, swapped: bool) -> list[Attempt]:
         """The attempts of one call, the first one first."""
@@ -81,7 +63,7 @@ class JudgeJournal:
         """All attempts of this judge."""
         return [attempt for attempts in self._attempts.values() for attempt in attempts]
 
-    def _keep(self, attempt: Attempt) -> None:
+    def _add(self, attempt: Attempt) -> None:
         if attempt.judge == self.judge:
             self._attempts.setdefault((attempt.key, attempt.swapped), []).append(attempt)
 
