@@ -54,6 +54,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
 def crds(site: Kubectl) -> Iterator[None]:
     """The CRDs of this version, which somebody has installed."""
     site("create", "-f", "-", stdin=CRDS)
+    # The API server writes their status until then.
+    site(
+        "wait",
+        "--for=condition=Established",
+        "customresourcedefinition",
+        "--all",
+        f"--timeout={patient(30):.0f}s",
+    )
     yield
     site("delete", "-f", "-", stdin=CRDS)
 

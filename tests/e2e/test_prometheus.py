@@ -44,7 +44,7 @@ like this."""
 SLOW: Json = {"numEpochs": 50, "batchSize": 1, "gradientAccumulationSteps": 1}
 TRAINING = "modelops_training_run_loss and modelops_training_run_eta_seconds and modelops_training_run_tokens_per_second"
 EMPTY_IN_A_HEALTHY_RUN = {
-    "Wait for an approval": "the run costs less than the threshold",
+    "Wait for an approval": "run and rollout cost less than the threshold",
     "Last rollback by stage": "no rollout was aborted",
     "annotation Aborts": "no rollout was aborted",
     "Repeated calls": "no call failed",
@@ -173,6 +173,8 @@ async def made_up_target() -> AsyncIterator[str]:
     fleet.put(agent_model("made-up"))
     asked = {"type": "Approved", "status": "False", "lastTransitionTime": "2025-12-10T11:50:00Z"}
     fleet.put(training_run("asks", agent="made-up", phase="AwaitingApproval", conditions=[asked]))
+    offer = {"stage": "Cost", "highUSD": "31", "askedAt": "2025-12-10T11:50:00Z"}
+    fleet.put(rollout("waits", agent="made-up", phase="AwaitingApproval", offer=offer))
     times = {
         "detectMilliseconds": 900,
         "decideMilliseconds": 20,
