@@ -63,7 +63,7 @@ async def measure(env: Environment) -> list[Row]:
     os.environ["BENCH_MODEL_KEY"] = "sk-bench"
     async with _models() as address:
         ours = await _ours(address, env.folder)
-        peer = await _peer(address)
+        peer = await asyncio.to_thread(_peer, address)
     ideal = len(ARMS) * QUESTIONS * CALL_SECONDS / CONCURRENCY
     statistics = await asyncio.to_thread(_statistics)
     return [
@@ -71,7 +71,7 @@ async def measure(env: Environment) -> list[Row]:
             name=f"{QUESTIONS:,} examples x {len(ARMS)} models, {CONCURRENCY} calls of {CALL_SECONDS * 1000:.0f} ms at once",
             measured=f"{ours:.2f} s: {ideal / ours:.2f} of the ideal rate, {peer / ours:.2f} of the peer's",
             limit=f">= {LEAST_OF_IDEAL} of the ideal, >= {LEAST_OF_PEER} of the peer's",
-            peer=f"langsmith.aevaluate, results not uploaded: {peer:.2f} s",
+            peer=f"langsmith.evaluate, results not uploaded: {peer:.2f} s",
             limit_missed=ideal / ours < LEAST_OF_IDEAL or peer / ours < LEAST_OF_PEER,
         ),
         Row(
@@ -142,11 +142,11 @@ async def _ours(address: str, folder: Path) -> float:
     return seconds
 
 
-async def _peer(address: str) -> float:
+def _peer(address: str) -> float:
     """Seconds of LangSmith's own evaluation, once for each model."""
-    from langsmith import Client, aevaluate
+    from langsmith import Client, evaluate
     from langsmith.schemas import Example
-    from openai import AsyncOpenAI
+    from openai import OpenAI
 
     dataset = uuid4()
     examples = [
@@ -160,10 +160,10 @@ async def _peer(address: str) -> float:
         for question in _questions(QUESTIONS)
     ]
     client = Client(api_url="http://127.0.0.1:1", api_key="lsv2_bench", auto_batch_tracing=False)
-    model = AsyncOpenAI(base_url=address, api_key="sk-bench", max_retries=0)
+    model = OpenAI(base_url=address, api_key="sk-bench", max_retries=0)
 
-    async def target(inputs: dict[str, Any]) -> dict[str, Any]:
-        completion = await model.chat.completions.create(
+    def target(inputs: dict[str, Any]) -> dict[str, Any]:
+        completion = model.chat.completions.create(
             model="m", messages=[{"role": "user", "content": inputs["task"]}]
         )
         return {"text": completion.choices[0].message.content}
@@ -173,7 +173,7 @@ async def _peer(address: str) -> float:
 
     began = time.monotonic()
     for _ in ARMS:
-        rows = await aevaluate(
+        rows = evaluate(
             target,
             data=examples,
             evaluators=[score],
@@ -181,10 +181,10 @@ async def _peer(address: str) -> float:
             upload_results=False,
             client=client,
         )
-        scores = [row["evaluation_results"]["results"][0].score async for row in rows]
+        scores = [row["evaluation_results"]["results"][0].score for row in rows]
         assert scores == [1.0] * QUESTIONS
     seconds = time.monotonic() - began
-    await model.close()
+    model.close()
     return seconds
 
 
