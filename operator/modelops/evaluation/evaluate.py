@@ -65,12 +65,14 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     recorded = record_experiments(request, dataset, questions, answers, scores)
     if "unrecorded" in recorded:
         findings.append(recorded.pop("unrecorded"))
+    document = result_document(request, outcome)
     report = report_of(
         request,
         outcome,
         questions,
         answers,
         scores,
+        explanation=document["explain"],
         dataset=f"{dataset.name} as of {dataset.as_of}",
         findings=findings,
         experiment_url=str(recorded.get("experiment_url", "")),
@@ -79,7 +81,6 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     published = publish_report(report, request)
     if "unpublished" in published:
         findings.append(published.pop("unpublished"))
-    document = result_document(request, outcome)
     if judged is not None:
         document["explain"] = f"{document['explain']} Report only: {judged.line}."
     return {

@@ -57,6 +57,7 @@ def report(
         questions,
         answers,
         scores,
+        explanation="Of 100 held-out examples",
         dataset="held out as of today",
         findings=findings,
         experiment_url="https://smith.example.com/compare",
@@ -107,7 +108,15 @@ def test_a_failed_call_has_its_error_in_the_place_of_the_answer() -> None:
     scores = score_answers(asked, [question], answers)
     outcome = compare_arms(asked, [question], answers, scores)
     found = report_of(
-        asked, outcome, [question], answers, scores, dataset="d", findings=(), experiment_url=""
+        asked,
+        outcome,
+        [question],
+        answers,
+        scores,
+        explanation="Of one example",
+        dataset="d",
+        findings=(),
+        experiment_url="",
     )
     assert found.regressions[0].answers["candidate"] == "(the call failed: HTTP 500)"
     assert found.regressions[0].scores["candidate"] is None
@@ -212,6 +221,7 @@ def test_calls_of_tools_are_shown_beside_the_expected_ones() -> None:
         [question],
         answers,
         scores,
+        explanation="Of 100 held-out examples",
         dataset="held out",
         findings=(),
         experiment_url="",

@@ -15,7 +15,7 @@ from modelops.evaluation.journal import Answer
 from modelops.evaluation.outcome import Outcome
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.result import explain, points, threshold_of
+from modelops.evaluation.result import points, threshold_of
 from modelops.evaluation.scored_answers import Scores, is_success
 
 MOST_CASES = 10
@@ -75,6 +75,14 @@ class Report:
     slices: tuple[Slice, ...]
     experiment_url: str
 
+    @property
+    def slice_rows(self) -> list[list[str]]:
+        """A row of texts for each slice: what it has in common, its size, and each model's success."""
+        return [
+            [f"{s.key} = {s.value}", str(s.examples), *(f"{s.success[arm] * 100:.0f} %" for arm in ARMS)]
+            for s in self.slices
+        ]
+
 
 def report_of(
     request: Request,
@@ -83,12 +91,16 @@ def report_of(
     answers: Sequence[Answer],
     scores: Scores,
     *,
+    explanation: str,
     dataset: str,
     findings: Sequence[str],
     experiment_url: str,
     judge: str = "",
 ) -> Report:
-    """The report of this evaluation. `dataset` is its name and version; `judge` what a judge said."""
+    """The report of this evaluation.
+
+    `explanation` is the result in sentences, `dataset` is its name and version, and `judge` what a judge said.
+    """
     success = {
         (arm, question.example): fmean(
             is_success(request, scores[arm, question.example, k]) for k in range(request.repetitions)
@@ -102,7 +114,7 @@ def report_of(
     return Report(
         title=f"{request.agent}: {versions['candidate']} beside {versions['baseline']}",
         verdict=outcome.verdict,
-        explanation=explain(request, outcome),
+        explanation=explanation,
         difference=outcome.difference * 100,
         low=outcome.interval.low * 100,
         high=outcome.interval.high * 100,

@@ -57,12 +57,8 @@ def _lines(report: Report) -> Iterator[str]:
     for number, case in enumerate(report.regressions, start=1):
         yield from _case(report, case, number)
     if report.slices:
-        rows = [
-            [f"{s.key} = {s.value}", str(s.examples), *(f"{s.success[arm] * 100:.0f} %" for arm in ARMS)]
-            for s in report.slices
-        ]
         yield "<h2>By kind of example</h2>"
-        yield _table(["", "examples", *(report.versions[arm] for arm in ARMS)], rows)
+        yield _table(["", "examples", *(report.versions[arm] for arm in ARMS)], report.slice_rows)
         yield "<p>A group of few examples shows little: read it as a hint where to look.</p>"
     yield "<h2>What was compared</h2>"
     yield _table(None, [list(fact) for fact in report.facts])

@@ -48,12 +48,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield ""
         yield "## By kind of example"
         yield ""
-        rows = [
-            [f"{s.key} = {s.value}", str(s.examples), *(f"{s.success[arm] * 100:.0f} %" for arm in ARMS)]
-            for s in report.slices
-        ]
         heads = ["", "examples", *(report.versions[arm] for arm in ARMS)]
-        yield from _table(list(map(_inline, heads)), [list(map(_inline, row)) for row in rows])
+        yield from _table(list(map(_inline, heads)), [list(map(_inline, row)) for row in report.slice_rows])
         yield ""
         yield "A group of few examples shows little: read it as a hint where to look."
     yield ""
