@@ -16,6 +16,7 @@ from modelops.evaluation.cover import cover
 from modelops.evaluation.judge.answers import JUDGE_KEY, judge_address
 from modelops.evaluation.judge.fitness import require_fit_judge
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
+from modelops.evaluation.price_list import answer_to
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
 from modelops.workdir import ProgramFailure, WorkDir, run_program
@@ -113,13 +114,8 @@ def _status_at_open_router(name: str, arm: Arm, path: str) -> int | None:
     import requests
 
     try:
-        with requests.get(
-            f"{arm.base_url.rstrip('/')}{path}",
-            headers={"Authorization": f"Bearer {read_api_key(name, arm)}"},
-            timeout=KEY_TIMEOUT_SECONDS,
-            allow_redirects=False,
-            stream=True,
-        ) as answer:
+        key = read_api_key(name, arm)
+        with answer_to(path, base_url=arm.base_url, api_key=key, seconds=KEY_TIMEOUT_SECONDS) as answer:
             return answer.status_code
     except requests.RequestException:
         return None

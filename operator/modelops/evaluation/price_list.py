@@ -29,18 +29,29 @@ class NoAnswer(Exception):
     """The service did not answer: its price may be known later."""
 
 
+def answer_to(path: str, *, base_url: str, api_key: str, seconds: float) -> requests.Response:
+    """The answer to a GET, whose body is not read yet, since it may never end. It must be closed.
+
+    `seconds`: the longest pause of the service. Raises requests.RequestException.
+    """
+    import requests
+
+    return requests.get(
+        f"{base_url.rstrip('/')}{path}",
+        headers={"Authorization": f"Bearer {api_key}"},
+        timeout=seconds,
+        allow_redirects=False,
+        stream=True,
+    )
+
+
 def model_listing(model: str, *, base_url: str, api_key: str) -> tuple[int, Any]:
     """The HTTP status, and the document of a 200; None where it is no answer of this kind. Raises NoAnswer."""
     import requests
 
     try:
-        with requests.get(
-            f"{base_url.rstrip('/')}/models/{quote(model)}/endpoints",
-            headers={"Authorization": f"Bearer {api_key}"},
-            timeout=PRICE_SECONDS,
-            allow_redirects=False,
-            stream=True,
-        ) as answer:
+        path = f"/models/{quote(model)}/endpoints"
+        with answer_to(path, base_url=base_url, api_key=api_key, seconds=PRICE_SECONDS) as answer:
             if answer.status_code >= 500 or answer.status_code == 429:
                 raise NoAnswer
             return answer.status_code, _document(answer) if answer.status_code == 200 else None
