@@ -10,6 +10,7 @@ import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -81,7 +82,9 @@ class ChatConnection:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=0, keepalive_timeout=_IDLE_SECONDS, ssl=ssl.create_default_context()
+                    limit=0,
+                    keepalive_timeout=_IDLE_SECONDS,
+                    ssl=_trusted() if self._url.startswith("https:") else True,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
@@ -112,6 +115,12 @@ async def _error_body(answer: aiohttp.ClientResponse) -> bytes:
     except aiohttp.ClientError:
         pass
     return bytes(body[:_ERROR_BYTES])
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities of the system, or of SSL_CERT_FILE. Reading them takes 50 ms, so it is done once."""
+    return ssl.create_default_context()
 
 
 def _proxy_for(url: str) -> str | None:

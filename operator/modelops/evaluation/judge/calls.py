@@ -47,7 +47,7 @@ class JudgeJournal(LineJournal):
     """
 
     def __init__(self, path: Path, *, model: str) -> None:
-        super().__init__(path, lambda line: self._add(Attempt(**line)))
+        super().__init__(path, lambda line, _: self._add(Attempt(**line)))
         self.judge = f"{model} {PROMPT_DIGEST}"
         self._attempts: dict[tuple[str, bool], list[Attempt]] = {}
 
