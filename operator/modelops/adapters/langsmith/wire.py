@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -20,7 +20,17 @@ JsonValue = str | int | float | bool | None | Mapping[str, "JsonValue"] | Sequen
 
 def post_json(client: Client, path: str, body: Mapping[str, JsonValue]) -> None:
     """Sends one JSON document (POST). Raises the SDK's own errors (see `errors.translated_errors`)."""
-    client.request_with_retries(
+    _post(client, path, body)
+
+
+def asked_json(client: Client, path: str, body: Mapping[str, JsonValue]) -> Any:
+    """The JSON of the answer to a POST that reads, to a path of the API or to a whole address. Raises as `post_json`,
+    and ValueError where the answer is no JSON."""
+    return _post(client, path, body).json()
+
+
+def _post(client: Client, path: str, body: Mapping[str, JsonValue]) -> Any:
+    return client.request_with_retries(
         "POST",
         path,
         request_kwargs={
