@@ -34,7 +34,7 @@ SECONDS, CHARACTERS = float(sys.argv[1]), int(sys.argv[2])
 async def answer(request):
     asked = json.loads(await request.read())["messages"][-1]["content"]
     await asyncio.sleep(SECONDS)
-    text = "yes" if not CHARACTERS else f"{asked[:20]} {'x' * CHARACTERS}"
+    text = "yes" if not CHARACTERS else f"{asked[:20]} {'word ' * (CHARACTERS // 5)}"
     return web.json_response({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "usage": {
         "prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20, "cost": 0.000012}, "choices": [
         {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}]})
@@ -84,8 +84,8 @@ def write_dataset(folder: Path, *, dataset_id: str, as_of: str, ids: list[str], 
 def example_of(number: int, characters: int) -> dict[str, Any]:
     """One example, which differs from the others."""
     return {
-        "inputs": {"task": f"question {number} {'q' * characters}"},
-        "outputs": {"text": f"answer {number} {'a' * (characters // 2)}"},
+        "inputs": {"task": f"question {number} {'asks ' * (characters // 5)}"},
+        "outputs": {"text": f"answer {number} {'says ' * (characters // 10)}"},
         "metadata": {"kind": str(number % 5), "ticket": f"T-{number}"},
     }
 

@@ -18,7 +18,7 @@ from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.datasets import LATEST, resolve_dataset
 from modelops.adapters.langsmith.errors import LangSmithError, translated_errors
 from modelops.datasets.line_file import LineFile
-from modelops.datasets.stored_lines import Place, StoredLines
+from modelops.datasets.stored_lines import StoredLines
 from modelops.workdir import ProgramFailure, WorkDir
 
 if TYPE_CHECKING:
@@ -40,36 +40,36 @@ class Example:
 
 
 class StoredExample(Example):
-    """An example that is read from the file of its dataset when it is used; in memory are its id and its place."""
+    """An example that is read from the file of its dataset when it is used; in memory are its id and its line's offset."""
 
-    __slots__ = ("_lines", "_place")
+    __slots__ = ("_lines", "_offset")
     _lines: StoredLines
-    _place: Place
+    _offset: int
 
-    def __init__(self, id: str, *, lines: StoredLines, place: Place) -> None:
-        for name, value in (("id", id), ("_lines", lines), ("_place", place)):
+    def __init__(self, id: str, *, lines: StoredLines, offset: int) -> None:
+        for name, value in (("id", id), ("_lines", lines), ("_offset", offset)):
             object.__setattr__(self, name, value)
 
     @property
     def inputs(self) -> Any:
         """See Example."""
-        return self._lines.read(self._place)["inputs"]
+        return self._lines.read(self._offset)["inputs"]
 
     @property
     def outputs(self) -> Any:
         """See Example."""
-        return self._lines.read(self._place)["outputs"]
+        return self._lines.read(self._offset)["outputs"]
 
     @property
     def metadata(self) -> dict[str, Any]:
         """See Example."""
-        found: dict[str, Any] = self._lines.read(self._place)["metadata"]
+        found: dict[str, Any] = self._lines.read(self._offset)["metadata"]
         return found
 
     @property
     def source_run(self) -> str:
         """See Example."""
-        return str(self._lines.read(self._place)["source_run"])
+        return str(self._lines.read(self._offset)["source_run"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ def _stored(path: Path) -> Iterator[StoredExample]:
     lines, offset = StoredLines(path), 0
     with path.open("rb") as file:
         for line in file:
-            yield StoredExample(json.loads(line)["id"], lines=lines, place=(offset, len(line)))
+            yield StoredExample(json.loads(line)["id"], lines=lines, offset=offset)
             offset += len(line)
 
 

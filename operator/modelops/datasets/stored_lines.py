@@ -8,24 +8,33 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-Place = tuple[int, int]
-"""Where a line begins, and its length with the newline, in bytes."""
+_AT_ONCE = 16 * 1024
+"""Bytes that are read at once: most lines are shorter."""
 
 
 class StoredLines:
-    """The lines of a file, by their places. The line that was read last stays in memory, since one is used for several
-    of its fields. The file may grow meanwhile; it is closed with the last user of this object."""
+    """The lines of a file, by their offsets in bytes. The line that was read last stays in memory, since one is used
+    for several of its fields. The file may grow meanwhile; it is closed with the last user of this object."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
-        self._last: tuple[Place, Any] = ((-1, 0), None)
+        self._last: tuple[int, Any] = (-1, None)
 
-    def read(self, place: Place) -> Any:
-        """The document in this line."""
+    def read(self, offset: int) -> Any:
+        """The document in the line that begins there."""
         at, document = self._last
-        if at == place:
+        if at == offset:
             return document
-        document = json.loads(os.pread(self._file, place[1], place[0]))
-        self._last = (place, document)
+        document = json.loads(self._line(offset))
+        self._last = (offset, document)
         return document
+
+    def _line(self, offset: int) -> bytes:
+        parts: list[bytes] = []
+        while part := os.pread(self._file, _AT_ONCE, offset + len(parts) * _AT_ONCE):
+            line, newline, _ = part.partition(b"\n")
+            parts.append(line)
+            if newline:
+                break
+        return b"".join(parts)

@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
-from modelops.datasets.stored_lines import Place, StoredLines
+from modelops.datasets.stored_lines import StoredLines
 from modelops.evaluation.line_journal import LineJournal
 from modelops.evaluation.reply import CallResult, Reply
 from modelops.evaluation.request import ArmName
@@ -54,19 +54,19 @@ class StoredAnswer(Answer):
     So an evaluation of many examples needs memory for their numbers only.
     """
 
-    __slots__ = (*_IN_MEMORY, "_is_empty", "_key", "_lines", "_place")
+    __slots__ = (*_IN_MEMORY, "_is_empty", "_key", "_lines", "_offset")
     _is_empty: bool
     _key: Key
     _lines: StoredLines
-    _place: Place
+    _offset: int
 
-    def __init__(self, document: Mapping[str, Any], key: Key, *, lines: StoredLines, place: Place) -> None:
+    def __init__(self, document: Mapping[str, Any], key: Key, *, lines: StoredLines, offset: int) -> None:
         for name in _IN_MEMORY:
             object.__setattr__(self, name, document[name])
         arm, example, repetition = key
         for name, value in (
             *(("arm", arm), ("example", example), ("repetition", repetition)),
-            *(("_key", key), ("_lines", lines), ("_place", place)),
+            *(("_key", key), ("_lines", lines), ("_offset", offset)),
             ("_is_empty", not (document["text"] or "").strip() and not document["calls"]),
         ):
             object.__setattr__(self, name, value)
@@ -74,13 +74,13 @@ class StoredAnswer(Answer):
     @property
     def text(self) -> str | None:
         """See CallResult."""
-        found: str | None = self._lines.read(self._place)["text"]
+        found: str | None = self._lines.read(self._offset)["text"]
         return found
 
     @property
     def calls(self) -> Sequence[Mapping[str, Any]]:
         """See CallResult."""
-        found: Sequence[Mapping[str, Any]] = self._lines.read(self._place)["calls"]
+        found: Sequence[Mapping[str, Any]] = self._lines.read(self._offset)["calls"]
         return found
 
     @property
@@ -123,12 +123,12 @@ class AnswerJournal(LineJournal):
             self.answers = before
             raise
 
-    def _add(self, document: Mapping[str, Any], place: Place) -> None:
+    def _add(self, document: Mapping[str, Any], offset: int) -> None:
         """Texts that many answers share, such as the model's name, are kept once."""
         shared = {name: self._once(document.get(name)) for name in ("arm", "finish", "model")}
         document = {**_DEFAULTS, **document, **shared}
         key = document["arm"], self._once(document["example"]), document["repetition"]
-        self.answers[key] = StoredAnswer(document, key, lines=self._lines, place=place)
+        self.answers[key] = StoredAnswer(document, key, lines=self._lines, offset=offset)
 
     def _once(self, text: Any) -> Any:
         return self._known.setdefault(text, text) if isinstance(text, str) else text

@@ -9,14 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from modelops.datasets.stored_lines import Place
-
 
 class LineJournal:
-    """A context manager. `keep` gets each line on disk and its place; an incomplete last line, left by a crash, is
-    dropped."""
+    """A context manager. `keep` gets each line on disk and its offset in bytes; an incomplete last line, left by a
+    crash, is dropped."""
 
-    def __init__(self, path: Path, keep: Callable[[dict[str, Any], Place], None]) -> None:
+    def __init__(self, path: Path, keep: Callable[[dict[str, Any], int], None]) -> None:
         self._path = path
         self._keep = keep
         self._end = 0
@@ -31,14 +29,14 @@ class LineJournal:
     ) -> None:
         self._file.close()
 
-    def write(self, document: dict[str, Any]) -> Place:
-        """Add a line to the disk; returns its place."""
+    def write(self, document: dict[str, Any]) -> int:
+        """Add a line to the disk; returns its offset."""
         line = _line(document)
         self._file.write(line)
         self._file.flush()
-        place = (self._end, len(line))
+        offset = self._end
         self._end += len(line)
-        return place
+        return offset
 
     def replace(self, documents: Iterable[dict[str, Any]]) -> None:
         """Have these lines instead, and keep them anew. A crash leaves the earlier ones or these."""
@@ -58,7 +56,7 @@ class LineJournal:
         for line in self._file:
             if not line.endswith(b"\n"):
                 break
-            self._keep(json.loads(line), (self._end, len(line)))
+            self._keep(json.loads(line), self._end)
             self._end += len(line)
         self._file.truncate(self._end)
         self._file.seek(0, os.SEEK_END)

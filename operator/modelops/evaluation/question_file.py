@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from modelops.datasets.line_file import LineFile
-from modelops.datasets.stored_lines import Place, StoredLines
+from modelops.datasets.stored_lines import StoredLines
 from modelops.domain.chat_messages import Message
 from modelops.evaluation.question import Question
 
@@ -19,16 +19,16 @@ _FIELDS: Final = tuple(field.name for field in fields(Question))
 class StoredQuestion(Question):
     """A question that is read from its file when it is used."""
 
-    __slots__ = ("_lines", "_place", "example")
+    __slots__ = ("_lines", "_offset", "example")
     _lines: StoredLines
-    _place: Place
+    _offset: int
 
-    def __init__(self, example: str, *, lines: StoredLines, place: Place) -> None:
-        for name, value in (("example", example), ("_lines", lines), ("_place", place)):
+    def __init__(self, example: str, *, lines: StoredLines, offset: int) -> None:
+        for name, value in (("example", example), ("_lines", lines), ("_offset", offset)):
             object.__setattr__(self, name, value)
 
     def _read(self, name: str) -> Any:
-        return self._lines.read(self._place)[name]
+        return self._lines.read(self._offset)[name]
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -79,8 +79,7 @@ class QuestionFile:
     def stored(self, question: Question) -> StoredQuestion:
         """The question, whose content is now in the file."""
         line = json.dumps({name: getattr(question, name) for name in _FIELDS}).encode() + b"\n"
-        offset = self._file.append(line)
-        return StoredQuestion(question.example, lines=self._lines, place=(offset, len(line)))
+        return StoredQuestion(question.example, lines=self._lines, offset=self._file.append(line))
 
     def close(self) -> None:
         """Write everything to the disk. The questions are readable from now on."""

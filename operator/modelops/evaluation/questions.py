@@ -29,14 +29,15 @@ _AT_ONCE = 500
 def read_questions(
     work: WorkDir, request: Request, *, findings: list[str]
 ) -> tuple[LoadedDataset, list[Question]]:
-    """The evaluation dataset and the questions from it. Downloads that are in the work folder are used again.
+    """The evaluation dataset, without its examples, and the questions from it. Downloads that are in the work folder are used again.
 
     Raises ProgramFailure: LangSmith's reasons, and those of `read_learnt_inputs` and `select_questions`.
     """
     work.progress("reading")
     dataset = load_dataset(work, "source", request.dataset, as_of=request.as_of)
     learnt = read_learnt_inputs(work, request)
-    return dataset, select_questions(dataset, request, learnt=learnt, findings=findings, folder=work.folder)
+    questions = select_questions(dataset, request, learnt=learnt, findings=findings, folder=work.folder)
+    return replace(dataset, examples=()), questions
 
 
 def select_questions(
