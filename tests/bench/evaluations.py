@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 from tests.bench.environment import Environment
 from tests.bench.table import Row
+from tests.evaluation_memory import example_ids, models, peak_mb, write_dataset
 
 from modelops.domain.gates.scoring import exact
 from modelops.evaluation.collect_answers import collect_answers
@@ -24,46 +23,21 @@ from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.scorers.interface import Score
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 QUESTIONS, CONCURRENCY, CALL_SECONDS = 1_000, 32, 0.1
 LEAST_OF_IDEAL, LEAST_OF_PEER = 0.95, 1.2
 PAIRS, STATISTICS_SECONDS = 10_000, 2.0
 SECONDS = 240.0
-_SERVER = """
-import asyncio, json, sys
-from aiohttp import web
-
-ANSWER = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "usage": {
-    "prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}, "choices": [
-    {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "yes"}}]}
-
-async def answer(request):
-    await request.read()
-    await asyncio.sleep(float(sys.argv[1]))
-    return web.json_response(ANSWER)
-
-async def main():
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    print(site._server.sockets[0].getsockname()[1], flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-
-asyncio.run(main())
-"""
+FEW, MANY, MOST_GROWTH = 1_000, 20_000, 1.25
+CHARACTERS = 2_000
 
 
 async def measure(env: Environment) -> list[Row]:
     """The models are one process that answers each call after 100 ms."""
     os.environ["BENCH_MODEL_KEY"] = "sk-bench"
-    async with _models() as address:
+    with models(seconds=CALL_SECONDS) as address:
         ours = await _ours(address, env.folder)
         peer = await asyncio.to_thread(_peer, address)
+    few, many = await asyncio.to_thread(_peaks, env.folder)
     ideal = len(ARMS) * QUESTIONS * CALL_SECONDS / CONCURRENCY
     statistics = await asyncio.to_thread(_statistics)
     return [
@@ -80,24 +54,31 @@ async def measure(env: Environment) -> list[Row]:
             limit=f"< {STATISTICS_SECONDS:.0f} s",
             limit_missed=statistics >= STATISTICS_SECONDS,
         ),
+        Row(
+            name=f"peak RSS of an evaluation of {MANY:,} examples, {3 * CHARACTERS:,} letters each",
+            measured=f"{many:.0f} MB: {many / few:.2f} of that of {FEW:,}",
+            limit=f"<= {MOST_GROWTH} of that of {FEW:,} examples",
+            peer=f"{FEW:,} examples: {few:.0f} MB",
+            limit_missed=many / few > MOST_GROWTH,
+        ),
     ]
 
 
-@asynccontextmanager
-async def _models() -> AsyncIterator[str]:
-    """The address of the models."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _SERVER, str(CALL_SECONDS)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{int(await process.stdout.readline())}/v1"
-    finally:
-        process.stdin.close()
-        await process.wait()
+def _peaks(folder: Path) -> tuple[float, float]:
+    """The peaks of memory of a whole evaluation of few and of many examples. LangSmith is down, so nothing is uploaded."""
+    found = []
+    with models(characters=CHARACTERS * 3 // 4) as address:
+        for count in (FEW, MANY):
+            work = folder / f"of-{count}"
+            work.mkdir()
+            ids = example_ids(count)
+            write_dataset(
+                work, dataset_id="d", as_of="2026-01-01T00:00:00+00:00", ids=ids, characters=CHARACTERS
+            )
+            down = {"LANGSMITH_ENDPOINT": "http://127.0.0.1:1", "LANGSMITH_API_KEY": "lsv2_bench"}
+            found.append(peak_mb(work, address=address, environment=down))
+    few, many = found
+    return few, many
 
 
 def _request(address: str) -> Request:

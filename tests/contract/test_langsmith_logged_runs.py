@@ -44,9 +44,7 @@ def project(sandbox_process: SandboxInfo) -> str:
     for start in range(0, COUNT, 50):
         client.batch_ingest_runs(create=runs[start : start + 50])
     session = client.read_project(project_name=name)
-    client.create_feedback(
-        runs[0]["id"], key="thumb", score=0, trace_id=runs[0]["id"], session_id=session.id
-    )
+    client.create_feedback(runs[0]["id"], key="thumb", score=0, trace_id=runs[0]["id"], session_id=session.id)
     client.flush()
     client.close(timeout=5)
     return name
@@ -77,7 +75,11 @@ def test_all_runs_are_read_by_the_route_that_the_server_has(
     assert sorted(numbers) == list(range(COUNT))
     assert ages == sorted(ages, reverse=True)
     first = next(run for run in found if run.inputs["number"] == 0)
-    assert (first.outputs, first.error, first.extra["invocation_params"]) == ({"y": 0}, "it broke", {"tools": []})
+    assert (first.outputs, first.error, first.extra["invocation_params"]) == (
+        {"y": 0},
+        "it broke",
+        {"tools": []},
+    )
     assert first.feedback_stats["thumb"]["avg"] == 0
     assert {run.error for run in found} == {"it broke", None}
     asked = [call["path"] for call in sandbox.requests(service="langsmith", path_regex=route)]

@@ -22,8 +22,8 @@ from modelops.evaluation.scorers.choice import require_scorer, scorer_of, select
 from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure, WorkDir
 
-_AT_ONCE = 500
-"""Examples whose words are in memory at the same time."""
+_AT_ONCE = 50
+"""Examples whose words are in memory at the same time: those of a long example take 100 kB and more."""
 
 
 def read_questions(
@@ -142,6 +142,9 @@ def _without_learnt(
 
 def _learnt_by(examples: Sequence[Example], request: Request, learnt: LearntInputs) -> Iterator[str]:
     """For each example how it was trained on; empty where it was not. Few are compared at once, to save memory."""
+    if learnt.candidate is None and not learnt.earlier:
+        yield from [""] * len(examples)
+        return
     for start in range(0, len(examples), _AT_ONCE):
         some = [Normalised.of(request.prompt, one.inputs) for one in examples[start : start + _AT_ONCE]]
         candidate = learnt.candidate.compare(some) if learnt.candidate else [Compared()] * len(some)

@@ -19,8 +19,9 @@ from modelops.workdir import ProgramFailure
 Scores = Mapping[Key, Score]
 """The score of each answer by its call. A failed call has none, nor has an answer that is empty or cannot be read."""
 NO_SCORE: Final = Score(value=None)
-_AT_ONCE: Final = 2000
-"""Answers whose texts are in memory at the same time. Scorer tests checks its sandbox once for so many."""
+_AT_ONCE, _CHARACTERS_AT_ONCE = 2000, 4_000_000
+"""Answers whose texts are in memory at the same time, and the length of these. Scorer tests checks its sandbox once for
+so many."""
 
 
 def score_answers(request: Request, questions: Sequence[Question], answers: Sequence[Answer]) -> Scores:
@@ -42,6 +43,7 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
             scores[key] = known.setdefault(found, found)
         to_score.clear()
 
+    characters = 0
     for answer in answers:
         try:
             read = _read(request, answer, by_example[answer.example])
@@ -56,8 +58,10 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
             continue
         if read is not None:
             to_score[answer.key] = read
-        if len(to_score) == _AT_ONCE:
+            characters += len(read.text)
+        if len(to_score) == _AT_ONCE or characters > _CHARACTERS_AT_ONCE:
             score()
+            characters = 0
     score()
     return {answer.key: scores.get(answer.key, NO_SCORE) for answer in answers}
 

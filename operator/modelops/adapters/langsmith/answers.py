@@ -6,6 +6,7 @@ the metric. So recording everything again after a crash creates no duplicates.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from uuid import UUID, uuid5
 
 from modelops.adapters.langsmith.errors import translated_errors
 from modelops.adapters.langsmith.experiments import EXPERIMENT_TYPE, Experiment, ExperimentPlan, stable_id
-from modelops.adapters.langsmith.wire import JsonValue, dotted_order, post_json, post_runs
+from modelops.adapters.langsmith.wire import JsonValue, dotted_order, post_feedback, post_json, post_runs
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -56,20 +57,19 @@ def log_answers(client: Client, experiment: Experiment, answers: Iterable[Answer
     answers are in memory at the same time.
     """
 
-    def send(entry: dict[str, JsonValue]) -> None:
-        with translated_errors(
-            doing=f"recording scores of experiment {experiment.name!r}", url=client.api_url
-        ):
-            post_json(client, "/feedback", entry)
-
     count = 0
     with ThreadPoolExecutor(max_workers=_FEEDBACK_CONNECTIONS) as pool:
         for chunk in _chunks(answers, _RUNS_PER_REQUEST):
-            with translated_errors(doing=f"recording runs of experiment {experiment.name!r}", url=client.api_url):
+            with translated_errors(
+                doing=f"recording runs of experiment {experiment.name!r}", url=client.api_url
+            ):
                 post_runs(client, [_run(experiment, answer) for answer in chunk])
-            feedback = [entry for answer in chunk for entry in _feedback(experiment, answer)]
-            for _ in pool.map(send, feedback):
-                pass
+            with translated_errors(
+                doing=f"recording scores of experiment {experiment.name!r}", url=client.api_url
+            ):
+                feedback = [entry for answer in chunk for entry in _feedback(experiment, answer)]
+                if feedback and not post_feedback(client, feedback):
+                    deque(pool.map(lambda entry: post_json(client, "/feedback", entry), feedback), maxlen=0)
             count += len(chunk)
     return count
 
