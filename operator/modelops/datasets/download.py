@@ -40,7 +40,7 @@ class Example:
 
 
 class StoredExample(Example):
-    """An example that is read from the file of its dataset when it is used; in memory are its id and its line's offset."""
+    """An example that is read from the file of its dataset when it is used: in memory are its id and an offset."""
 
     __slots__ = ("_lines", "_offset")
     _lines: StoredLines

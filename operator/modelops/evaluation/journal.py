@@ -125,7 +125,7 @@ class AnswerJournal(LineJournal):
 
     def _add(self, document: Mapping[str, Any], offset: int) -> None:
         """Texts that many answers share, such as the model's name, are kept once."""
-        shared = {name: self._once(document.get(name)) for name in ("arm", "finish", "model")}
+        shared = {name: self._once(document.get(name)) for name in ("arm", "cost_usd", "finish", "model")}
         document = {**_DEFAULTS, **document, **shared}
         key = document["arm"], self._once(document["example"]), document["repetition"]
         self.answers[key] = StoredAnswer(document, key, lines=self._lines, offset=offset)

@@ -1,5 +1,5 @@
-"""One question to one model. Each request is made once, so that latencies are those of single calls; the retries of this
-client are bounded and counted."""
+"""One question to one model. Each request is made once, so that latencies are those of single calls; the retries of
+this client are bounded and counted."""
 
 from __future__ import annotations
 

@@ -29,7 +29,9 @@ _AT_ONCE = 50
 def read_questions(
     work: WorkDir, request: Request, *, findings: list[str]
 ) -> tuple[LoadedDataset, list[Question]]:
-    """The evaluation dataset, without its examples, and the questions from it. Downloads that are in the work folder are used again.
+    """The evaluation dataset, without its examples, and the questions from it.
+
+    Downloads that are in the work folder are used again.
 
     Raises ProgramFailure: LangSmith's reasons, and those of `read_learnt_inputs` and `select_questions`.
     """
@@ -51,7 +53,9 @@ def select_questions(
     """The questions: as in a training, without examples of other agents, failures and copies; and without examples that
     were trained on. Where `max_examples` limits them, always the same ones.
 
-    `folder`: where they are kept; without it, in memory. Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed, TrainTestOverlap, ScorerMissing, and
+    `folder`: where they are kept; without it, in memory.
+
+    Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed, TrainTestOverlap, ScorerMissing, and
     those of the scorer.
     """
     if not dataset.examples:
@@ -191,7 +195,10 @@ def _check_prompt(request: Request) -> None:
 def _questions(
     examples: Sequence[Example], request: Request, *, dataset: str, stored: QuestionFile | None
 ) -> list[Question]:
-    """The question of each example, on disk where there is a file. Raises ProgramFailure, with the number of the examples that have none."""
+    """The question of each example, on disk where there is a file.
+
+    Raises ProgramFailure, with the number of the examples that have none.
+    """
     scorer = scorer_of(request) if request.scorer else None
     questions: list[Question] = []
     faulty: list[tuple[str, str]] = []
