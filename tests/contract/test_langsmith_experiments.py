@@ -175,3 +175,17 @@ def test_a_comparative_experiment_of_two_arms_is_stored(client: Client, examples
         "pair", [arm.id for arm in arms], reference_dataset=examples[0].dataset_id
     )
     assert [one["id"] for one in made.experiments_info or []] == [arm.id for arm in arms]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_scores_are_sent_at_once_or_one_by_one_as_the_server_takes_them(
+    sandbox: SandboxInfo, client: Client, examples: list[Example], at_once: bool
+) -> None:
+    config = {**(client.info.batch_ingest_config or {}), "use_multipart_endpoint": at_once}
+    client._info = client.info.model_copy(update={"batch_ingest_config": config})
+    sandbox.forget_requests()
+    experiment = logged(client, examples, "candidate", uuid4().hex)
+    stats = client.read_project(project_id=experiment.id, include_stats=True)
+    assert {name: one["n"] for name, one in (stats.feedback_stats or {}).items()} == {"success": 3, "f1": 3}
+    sent = [call["path"] for call in sandbox.requests(service="langsmith", method="POST")]
+    assert (sent.count("/runs/multipart"), sent.count("/feedback")) == ((1, 0) if at_once else (0, 6))

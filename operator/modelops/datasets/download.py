@@ -18,6 +18,7 @@ from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.datasets import LATEST, resolve_dataset
 from modelops.adapters.langsmith.errors import LangSmithError, translated_errors
 from modelops.datasets.line_file import LineFile
+from modelops.datasets.stored_lines import StoredLines
 from modelops.workdir import ProgramFailure, WorkDir
 
 if TYPE_CHECKING:
@@ -38,6 +39,39 @@ class Example:
     source_run: str = ""
 
 
+class StoredExample(Example):
+    """An example that is read from the file of its dataset when it is used: in memory are its id and an offset."""
+
+    __slots__ = ("_lines", "_offset")
+    _lines: StoredLines
+    _offset: int
+
+    def __init__(self, id: str, *, lines: StoredLines, offset: int) -> None:
+        for name, value in (("id", id), ("_lines", lines), ("_offset", offset)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def inputs(self) -> Any:
+        """See Example."""
+        return self._lines.read(self._offset)["inputs"]
+
+    @property
+    def outputs(self) -> Any:
+        """See Example."""
+        return self._lines.read(self._offset)["outputs"]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """See Example."""
+        found: dict[str, Any] = self._lines.read(self._offset)["metadata"]
+        return found
+
+    @property
+    def source_run(self) -> str:
+        """See Example."""
+        return str(self._lines.read(self._offset)["source_run"])
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetVersion:
     """One version of a dataset. `as_of` is the version's time; `licence` is from the dataset's metadata, or empty."""
@@ -51,7 +85,7 @@ class DatasetVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedDataset(DatasetVersion):
-    """One version of a dataset in memory, its examples ordered by id."""
+    """One version of a dataset, its examples ordered by id."""
 
     examples: tuple[Example, ...]
 
@@ -119,9 +153,17 @@ def download_dataset(
 def load_dataset(
     work: WorkDir, name: str, ref: str, *, as_of: str | None, splits: Sequence[str] = ()
 ) -> LoadedDataset:
-    """`download_dataset` with all examples in memory: for evaluation datasets, which are small."""
+    """`download_dataset` as a sequence of examples, each of which is read when it is used."""
     downloaded = download_dataset(work, name, ref, as_of=as_of, splits=splits)
-    return LoadedDataset(**asdict(downloaded.version), examples=tuple(downloaded))
+    return LoadedDataset(**asdict(downloaded.version), examples=tuple(_stored(downloaded.path)))
+
+
+def _stored(path: Path) -> Iterator[StoredExample]:
+    lines, offset = StoredLines(path), 0
+    with path.open("rb") as file:
+        for line in file:
+            yield StoredExample(json.loads(line)["id"], lines=lines, offset=offset)
+            offset += len(line)
 
 
 def _download(

@@ -7,18 +7,17 @@ somebody corrects its answer and sets that to true, `sft` does not learn from it
 from __future__ import annotations
 
 import json
-import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import islice
+from datetime import datetime
 from typing import Any, Final
 
 from langsmith import Client
 from langsmith.utils import LangSmithConflictError
 
 from modelops.adapters.langsmith.errors import NotFound, translated_errors
+from modelops.adapters.langsmith.runs import LoggedRun, list_runs
 from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.datasets.sensitive import find_sensitive
 
@@ -82,7 +81,7 @@ def collect_failures(
     seen: set[str] = set()
     looked_at = repeated = 0
     for run in _runs(client, project, since=since):
-        if until is not None and _started(run) > until:
+        if until is not None and run.started > until:
             continue
         looked_at += 1
         failure = _failure_of(run, feedback_key)
@@ -139,26 +138,11 @@ def create_dataset(
     return str(dataset.id)
 
 
-def _runs(client: Client, project: str, *, since: datetime) -> Iterator[Any]:
+def _runs(client: Client, project: str, *, since: datetime) -> Iterator[LoggedRun]:
     try:
-        with (
-            warnings.catch_warnings(),
-            translated_errors(doing=f"reading runs of project {project!r}", url=client.api_url),
-        ):
-            # All servers have `list_runs`; its successor needs a newer server.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            # Without `limit`: the SDK would send it as the size of a page, which the service bounds.
-            yield from islice(
-                client.list_runs(project_name=project, is_root=True, start_time=since), MOST_RUNS
-            )
+        yield from list_runs(client, project, is_root=True, since=since, limit=MOST_RUNS)
     except NotFound:
         raise CollectionRefused(_no_project(project)) from None
-
-
-def _started(run: Any) -> datetime:
-    """When it started; LangSmith's times without a zone are in UTC."""
-    at: datetime = run.start_time
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _no_project(project: str) -> str:
@@ -168,18 +152,16 @@ def _no_project(project: str) -> str:
     )
 
 
-def _failure_of(run: Any, feedback_key: str | None) -> Failure | None:
+def _failure_of(run: LoggedRun, feedback_key: str | None) -> Failure | None:
     if not run.inputs:
         return None
-    why = str(run.error) if run.error else _bad_feedback(run.feedback_stats or {}, feedback_key)
+    why = run.error or _bad_feedback(run.feedback_stats, feedback_key)
     if not why:
         return None
-    return Failure(
-        run_id=str(run.id), inputs=run.inputs, outputs=run.outputs or {}, why=why, at=run.start_time
-    )
+    return Failure(run_id=run.id, inputs=dict(run.inputs), outputs=dict(run.outputs), why=why, at=run.started)
 
 
-def _bad_feedback(stats: dict[str, Any], feedback_key: str | None) -> str:
+def _bad_feedback(stats: Mapping[str, Any], feedback_key: str | None) -> str:
     for key, values in sorted(stats.items()):
         average = values.get("avg") if isinstance(values, dict) else None
         if feedback_key in (None, key) and isinstance(average, int | float) and average < PASSED:

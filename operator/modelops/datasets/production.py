@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import statistics
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelops.adapters.langsmith.errors import LangSmithError, NotFound, translated_errors
+from modelops.adapters.langsmith.errors import LangSmithError, NotFound
+from modelops.adapters.langsmith.runs import list_runs
 from modelops.datasets.download import connect_langsmith
 from modelops.datasets.normalised_text import normalised_text
 from modelops.datasets.report import Report, share
@@ -122,12 +122,8 @@ def _recent_prompts(project: str) -> tuple[list[ProductionPrompt], str]:
     except ProgramFailure as error:
         return [], str(error)
     try:
-        with warnings.catch_warnings():
-            # All servers have `list_runs`; its successor needs a newer server.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            with translated_errors(doing=f"reading recent runs of project {project!r}", url=client.api_url):
-                runs = list(client.list_runs(project_name=project, run_type="llm", limit=RECENT_RUNS))
-                runs = runs or list(client.list_runs(project_name=project, is_root=True, limit=RECENT_RUNS))
+        runs = list(list_runs(client, project, run_type="llm", limit=RECENT_RUNS))
+        runs = runs or list(list_runs(client, project, is_root=True, limit=RECENT_RUNS))
     except NotFound:  # LangSmith makes a project with its first run.
         return [], (
             f"LangSmith has no project {project!r} yet. If the agent logs its runs, check spec.langsmith.project of "
@@ -137,7 +133,7 @@ def _recent_prompts(project: str) -> tuple[list[ProductionPrompt], str]:
         return [], str(error)
     finally:
         client.close(timeout=0)
-    prompts = [one for run in runs if (one := _prompt(run.inputs or {}, run.extra or {})) is not None]
+    prompts = [one for run in runs if (one := _prompt(run.inputs, run.extra)) is not None]
     if not runs:
         return [], f"LangSmith project {project!r} has no runs"
     return prompts, (

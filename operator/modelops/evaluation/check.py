@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.domain.gates.evaluation_plan import Assumptions, plan_evaluation
@@ -16,7 +15,7 @@ from modelops.evaluation.cover import cover
 from modelops.evaluation.judge.answers import JUDGE_KEY, judge_address
 from modelops.evaluation.judge.fitness import require_fit_judge
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
-from modelops.evaluation.price_list import answer_to
+from modelops.evaluation.price_list import NoAnswer, answer_to, listings_asked_once, model_listing
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
 from modelops.workdir import ProgramFailure, WorkDir, run_program
@@ -24,6 +23,7 @@ from modelops.workdir import ProgramFailure, WorkDir, run_program
 KEY_TIMEOUT_SECONDS = 10.0
 
 
+@listings_asked_once()
 def check_evaluation(work: WorkDir) -> dict[str, Any]:
     """Select the questions, check keys and models; returns the content of `result.json`. Raises ProgramFailure."""
     request = Request.of(work.input())
@@ -100,7 +100,11 @@ def _model_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:
     if arm.service != "openrouter" or arm.model.startswith("openrouter/"):
         return None
     for model in dict.fromkeys((arm.model, arm.model.partition(":")[0])):
-        if _status_at_open_router(name, arm, f"/models/{quote(model)}/endpoints") != 404:
+        try:
+            status, _ = model_listing(model, base_url=arm.base_url, api_key=read_api_key(name, arm))
+        except NoAnswer:
+            return None
+        if status != 404:
             return None
     return ProgramFailure(
         "ModelNotFound",

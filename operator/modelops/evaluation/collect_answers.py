@@ -31,8 +31,10 @@ async def collect_answers(
     Raises ProgramFailure where a model that has answered no call gives a refusal that every further call would get, and
     where the account of a model has no credits left.
     """
-    calls = list(_plan(questions, repetitions=request.repetitions))
-    missing = iter([call for call in calls if (call[0], call[1].example, call[2]) not in journal.answers])
+    total = len(questions) * request.repetitions * len(ARMS)
+    plan = _plan(questions, repetitions=request.repetitions)
+    missing = (call for call in plan if (call[0], call[1].example, call[2]) not in journal.answers)
+    answering = {answer.arm for answer in journal.answers.values() if answer.error is None}
     clients = {
         name: ModelClient(
             name, request.arms[name], prompt=request.prompt, timeout_seconds=request.timeout_seconds
@@ -46,14 +48,15 @@ async def collect_answers(
         for arm, question, repetition in missing:
             reply = await clients[arm].ask(question.messages, question.tools)
             refusal = clients[arm].permanent_refusal(reply)
-            answered = any(a.arm == arm and a.error is None for a in journal.answers.values())
             # An account that has run out of credits stays so, also in the middle of an evaluation.
-            if refusal and (not answered or reply.status == NO_CREDITS):
+            if refusal and (arm not in answering or reply.status == NO_CREDITS):
                 raise refusal
+            if reply.error is None:
+                answering.add(arm)
             journal.add(Answer.of(reply, arm=arm, example=question.example, repetition=repetition))
             if time.monotonic() - reported_at > PROGRESS_SECONDS:
                 reported_at = time.monotonic()
-                progress(len(journal.answers), len(calls))
+                progress(len(journal.answers), total)
 
     try:
         async with asyncio.TaskGroup() as group:

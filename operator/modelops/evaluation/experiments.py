@@ -71,7 +71,7 @@ def _record(
     experiments: dict[ArmName, Experiment] = {}
     for arm in ARMS:
         experiment = open_experiment(client, _plan(request, dataset, arm, examples=len(questions)))
-        logged = [_logged(request, by_example[a.example], a, scores[a.key]) for a in answers if a.arm == arm]
+        logged = (_logged(request, by_example[a.example], a, scores[a.key]) for a in answers if a.arm == arm)
         log_answers(client, experiment, logged)
         finish_experiment(client, experiment)
         experiments[arm] = experiment

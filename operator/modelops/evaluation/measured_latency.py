@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from statistics import fmean
 
 from modelops.domain.gates.latency_ceiling import CeilingResult, judge_p95
 from modelops.evaluation.journal import Answer
@@ -44,14 +44,20 @@ def candidate_ceiling(request: Request, answers: Sequence[Answer]) -> CeilingRes
 
 def latency_ratio(request: Request, answers: Sequence[Answer], *, quantile: float) -> Ratio | None:
     """The ratio over the examples that both arms answered; several repetitions count with their mean."""
-    times: dict[str, dict[ArmName, list[float]]] = {}
+    sums: dict[ArmName, dict[str, float]] = {arm: {} for arm in ARMS}
+    repeated: Counter[tuple[ArmName, str]] = Counter()
     for answer in answers:
         if answer.error is None:
-            times.setdefault(answer.example, {}).setdefault(answer.arm, []).append(answer.latency_ms)
-    both = [times[example] for example in sorted(times) if len(times[example]) == len(ARMS)]
+            of_arm, example = sums[answer.arm], answer.example
+            if example in of_arm:
+                repeated[answer.arm, example] += 1
+            of_arm[example] = of_arm[example] + answer.latency_ms if example in of_arm else answer.latency_ms
+    both = sorted(sums["baseline"].keys() & sums["candidate"].keys())
     if not both:
         return None
-    baseline, candidate = ([fmean(by_arm[arm]) for by_arm in both] for arm in ARMS)
+    baseline, candidate = (
+        [sums[arm][example] / (1 + repeated[arm, example]) for example in both] for arm in ARMS
+    )
     return quantile_ratio(
         baseline,
         candidate,

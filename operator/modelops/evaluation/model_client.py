@@ -1,28 +1,28 @@
-"""One question to one model. The SDK's own retries are off, so that latencies are those of single calls; the retries of
+"""One question to one model. Each request is made once, so that latencies are those of single calls; the retries of
 this client are bounded and counted."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from modelops.adapters.certificates import certificate_problem
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain.chat_messages import Message
 from modelops.domain.retry_after import retry_after_seconds
-from modelops.evaluation.reply import Reply, failure_of, flags_the_question, reply_from, text_of_body
+from modelops.evaluation.reply import Reply, failure_of, flags_the_question, reply_from
 from modelops.evaluation.request import Arm, ArmName
 from modelops.workdir import ProgramFailure
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from modelops.evaluation.chat_connection import ChatConnection
 
-CONNECT_SECONDS = 10.0
 MOST_ATTEMPTS = 6
 MOST_ATTEMPTS_WITHOUT_TEXT = 3
 """A model that is warming up may give an answer without a text (OpenRouter, "When No Content is Generated"). Each may
@@ -90,11 +90,13 @@ class ModelClient:
 
         Raises ProgramFailure ModelUnauthorized where the arm's API key is not in the environment.
         """
-        read_api_key(name, arm)
+        from modelops.evaluation.chat_connection import ChatConnection
+
+        self._key = read_api_key(name, arm)
         self._name = name
         self._arm = arm
         self._timeout_seconds = timeout_seconds
-        self._client = _client(arm, timeout_seconds=timeout_seconds)
+        self._connection: ChatConnection = ChatConnection(arm.base_url, api_key=self._key)
         self._parameters = _parameters(arm, prompt)
 
     async def ask(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> Reply:
@@ -120,38 +122,41 @@ class ModelClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._connection.close()
 
     async def _call_once(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Reply:
-        import openai
+        import aiohttp
 
-        offered: dict[str, Any] = {"tools": list(tools)} if tools else {}
+        from modelops.evaluation.chat_connection import TooLarge
+
+        offered: dict[str, Any] = {"tools": tools} if tools else {}
         started, clock = time.time(), time.perf_counter()
 
         def reply(**fields: Any) -> Reply:
             return Reply(started=started, latency_ms=(time.perf_counter() - clock) * 1000, **fields)
 
         try:
-            # The SDK's own timeout is that of one read, and a service may send white space while it waits for a model.
+            # By the clock: a service may send white space while it waits for a model.
             async with asyncio.timeout(self._timeout_seconds):
-                completion = await self._client.chat.completions.create(
-                    messages=cast(Any, list(messages)), **offered, **self._parameters
-                )
-        except openai.APIStatusError as error:
-            body = text_of_body(error.response)
-            return reply(
-                error=failure_of(f"HTTP {error.status_code}", body, key=self._client.api_key),
-                status=error.status_code,
-                retry_after=retry_after_seconds(
-                    error.response.headers.get("retry-after"), now=datetime.now(UTC)
-                ),
-                is_about_the_question=flags_the_question(error.status_code, body),
-            )
-        except (openai.APITimeoutError, TimeoutError):
+                answer = await self._connection.post({"messages": messages, **offered, **self._parameters})
+        except TimeoutError:
             return reply(error=f"no answer within {self._timeout_seconds:g} s")
-        except (openai.APIError, ValueError, TypeError, LookupError, AttributeError) as error:
-            return reply(error=certificate_problem(error) or type(error).__name__)
-        return reply_from(completion, reply, key=self._client.api_key)
+        except TooLarge:
+            return reply(error="an answer of more bytes than any model writes")
+        except (aiohttp.ClientError, OSError, ValueError, TypeError, RecursionError) as error:
+            return reply(error=certificate_problem(error) or _lost(error))
+        if answer.status >= 300:
+            body = answer.body.decode(errors="replace")
+            return reply(
+                error=failure_of(f"HTTP {answer.status}", body, key=self._key),
+                status=answer.status,
+                retry_after=retry_after_seconds(answer.retry_after, now=datetime.now(UTC)),
+                is_about_the_question=flags_the_question(answer.status, body),
+            )
+        try:
+            return reply_from(json.loads(answer.body), reply, key=self._key)
+        except (ValueError, RecursionError):
+            return reply(error="an answer that is no JSON")
 
 
 def _most_attempts(reply: Reply) -> int:
@@ -163,15 +168,15 @@ def _most_attempts(reply: Reply) -> int:
     return reply.attempts
 
 
-def _client(arm: Arm, *, timeout_seconds: float) -> AsyncOpenAI:
-    from openai import AsyncOpenAI, Timeout
+def _lost(error: BaseException) -> str:
+    """Why a call has no answer, without what a request has in it."""
+    import aiohttp
 
-    return AsyncOpenAI(
-        base_url=arm.base_url,
-        api_key=os.environ[arm.api_key_env],
-        max_retries=0,
-        timeout=Timeout(timeout_seconds, connect=CONNECT_SECONDS),
-    )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection: {error.os_error.strerror or type(error.os_error).__name__}"
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
+        return "the connection ended before the answer did"
+    return type(error).__name__
 
 
 def _parameters(arm: Arm, prompt: PromptContract) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -45,8 +48,34 @@ def answer_to(path: str, *, base_url: str, api_key: str, seconds: float) -> requ
     )
 
 
-def model_listing(model: str, *, base_url: str, api_key: str) -> tuple[int, Any]:
-    """The HTTP status, and the document of a 200; None where it is no answer of this kind. Raises NoAnswer."""
+Listing = tuple[int, Any]
+"""An HTTP status, and the document of a 200; None where it is no answer of this kind."""
+_KNOWN: ContextVar[dict[tuple[str, str, str], Listing] | None] = ContextVar("known", default=None)
+
+
+@contextmanager
+def listings_asked_once() -> Iterator[None]:
+    """In the block each listing is asked for once: whether there is a model, what it takes, and its price are in one
+    answer. A service that does not answer is asked again."""
+    token = _KNOWN.set({})
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
+
+
+def model_listing(model: str, *, base_url: str, api_key: str) -> Listing:
+    """What the service says of the model. Raises NoAnswer."""
+    known = _KNOWN.get()
+    if known is None:
+        return _listing(model, base_url=base_url, api_key=api_key)
+    key = (model, base_url, api_key)
+    if key not in known:
+        known[key] = _listing(model, base_url=base_url, api_key=api_key)
+    return known[key]
+
+
+def _listing(model: str, *, base_url: str, api_key: str) -> Listing:
     import requests
 
     try:

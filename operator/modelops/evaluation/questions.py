@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from modelops.datasets.download import Example, LoadedDataset, load_dataset
 from modelops.datasets.example_filter import ExampleFilter
@@ -14,31 +15,45 @@ from modelops.datasets.faulty_examples import prompt_misfit, shape_invalid
 from modelops.domain import prompt as prompts
 from modelops.evaluation.learnt_inputs import Compared, LearntInputs, Normalised, read_learnt_inputs
 from modelops.evaluation.question import Question
+from modelops.evaluation.question_file import QuestionFile
 from modelops.evaluation.question_of_example import FaultyExampleError, question_of
 from modelops.evaluation.request import Request
 from modelops.evaluation.scorers.choice import require_scorer, scorer_of, select
 from modelops.grammar import counted, verb
 from modelops.workdir import ProgramFailure, WorkDir
 
+_AT_ONCE = 50
+"""Examples whose words are in memory at the same time: those of a long example take 100 kB and more."""
+
 
 def read_questions(
     work: WorkDir, request: Request, *, findings: list[str]
 ) -> tuple[LoadedDataset, list[Question]]:
-    """The evaluation dataset and the questions from it. Downloads that are in the work folder are used again.
+    """The evaluation dataset, without its examples, and the questions from it.
+
+    Downloads that are in the work folder are used again.
 
     Raises ProgramFailure: LangSmith's reasons, and those of `read_learnt_inputs` and `select_questions`.
     """
     work.progress("reading")
     dataset = load_dataset(work, "source", request.dataset, as_of=request.as_of)
     learnt = read_learnt_inputs(work, request)
-    return dataset, select_questions(dataset, request, learnt=learnt, findings=findings)
+    questions = select_questions(dataset, request, learnt=learnt, findings=findings, folder=work.folder)
+    return replace(dataset, examples=()), questions
 
 
 def select_questions(
-    dataset: LoadedDataset, request: Request, *, learnt: LearntInputs, findings: list[str]
+    dataset: LoadedDataset,
+    request: Request,
+    *,
+    learnt: LearntInputs,
+    findings: list[str],
+    folder: Path | None = None,
 ) -> list[Question]:
     """The questions: as in a training, without examples of other agents, failures and copies; and without examples that
     were trained on. Where `max_examples` limits them, always the same ones.
+
+    `folder`: where they are kept; without it, in memory.
 
     Raises ProgramFailure: DatasetEmpty, DatasetShapeInvalid, PromptRenderFailed, TrainTestOverlap, ScorerMissing, and
     those of the scorer.
@@ -48,7 +63,10 @@ def select_questions(
     _check_prompt(request)
     usable = _usable(dataset, agent=request.agent, findings=findings)
     unseen = _without_learnt(usable, request, learnt=learnt, findings=findings)
-    questions = _without_copies(_questions(unseen, request, dataset=dataset.name), findings=findings)
+    stored = QuestionFile(folder / "questions.jsonl") if folder else None
+    questions = _without_copies(
+        _questions(unseen, request, dataset=dataset.name, stored=stored), findings=findings
+    )
     if request.max_examples is not None and len(questions) > request.max_examples:
         count = request.max_examples
         findings.append(
@@ -75,7 +93,7 @@ def _usable(dataset: LoadedDataset, *, agent: str, findings: list[str]) -> Loade
 
 def _without_copies(questions: Sequence[Question], *, findings: list[str]) -> list[Question]:
     """Each question with its target once: copies prove no more than one, and would narrow the interval."""
-    first: dict[str, Question] = {}
+    first: dict[bytes, Question] = {}
     for question in sorted(questions, key=lambda question: question.example):
         first.setdefault(_content(question), question)
     copies = len(questions) - len(first)
@@ -87,10 +105,10 @@ def _without_copies(questions: Sequence[Question], *, findings: list[str]) -> li
     return list(first.values())
 
 
-def _content(question: Question) -> str:
-    """What the models read, and what is expected of them."""
+def _content(question: Question) -> bytes:
+    """A digest of what the models read, and of what is expected of them."""
     parts = question.messages, question.tools, question.target, question.calls
-    return json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
 
 
 def _without_learnt(
@@ -112,23 +130,7 @@ def _without_learnt(
             "form groups/v1, so only whole inputs could be compared with it: an example that differs in an id or a "
             "time, or that is an earlier turn of a conversation, may have been trained on"
         )
-    examples = [Normalised.of(request.prompt, example.inputs) for example in dataset.examples]
-    candidate = learnt.candidate.compare(examples) if learnt.candidate else [Compared()] * len(examples)
-    earlier = [False] * len(examples)
-    for trained in learnt.earlier:
-        earlier = [one or any(found) for one, found in zip(earlier, trained.compare(examples), strict=True)]
-    learnt_by = [
-        "same"
-        if one.same
-        else "turn"
-        if one.earlier_turn
-        else "near"
-        if one.near
-        else "earlier"
-        if before
-        else ""
-        for one, before in zip(candidate, earlier, strict=True)
-    ]
+    learnt_by = list(_learnt_by(dataset.examples, request, learnt))
     kept = [example for example, why in zip(dataset.examples, learnt_by, strict=True) if not why]
     if not kept:
         total = len(dataset.examples)
@@ -140,6 +142,28 @@ def _without_learnt(
         )
     findings += _left_out(Counter(learnt_by))
     return kept
+
+
+def _learnt_by(examples: Sequence[Example], request: Request, learnt: LearntInputs) -> Iterator[str]:
+    """For each example how it was trained on; empty where it was not. Few are compared at once, to save memory."""
+    if learnt.candidate is None and not learnt.earlier:
+        yield from [""] * len(examples)
+        return
+    for start in range(0, len(examples), _AT_ONCE):
+        some = [Normalised.of(request.prompt, one.inputs) for one in examples[start : start + _AT_ONCE]]
+        candidate = learnt.candidate.compare(some) if learnt.candidate else [Compared()] * len(some)
+        earlier = [False] * len(some)
+        for trained in learnt.earlier:
+            earlier = [one or any(found) for one, found in zip(earlier, trained.compare(some), strict=True)]
+        for one, before in zip(candidate, earlier, strict=True):
+            if one.same:
+                yield "same"
+            elif one.earlier_turn:
+                yield "turn"
+            elif one.near:
+                yield "near"
+            else:
+                yield "earlier" if before else ""
 
 
 def _left_out(counts: Counter[str]) -> Iterator[str]:
@@ -168,19 +192,27 @@ def _check_prompt(request: Request) -> None:
         raise ProgramFailure("PromptRenderFailed", f"the AgentModel's spec.{error}") from error
 
 
-def _questions(examples: Sequence[Example], request: Request, *, dataset: str) -> list[Question]:
-    """The question of each example. Raises ProgramFailure, with the number of the examples that have none."""
+def _questions(
+    examples: Sequence[Example], request: Request, *, dataset: str, stored: QuestionFile | None
+) -> list[Question]:
+    """The question of each example, on disk where there is a file.
+
+    Raises ProgramFailure, with the number of the examples that have none.
+    """
     scorer = scorer_of(request) if request.scorer else None
     questions: list[Question] = []
     faulty: list[tuple[str, str]] = []
     misfits: list[tuple[str, str]] = []
     for example in examples:
         try:
-            questions.append(question_of(example, request=request, scorer=scorer))
+            question = question_of(example, request=request, scorer=scorer)
+            questions.append(stored.stored(question) if stored else question)
         except (FaultyExampleError, prompts.ExampleError) as error:
             faulty.append((example.id, str(error)))
         except prompts.PromptError as error:
             misfits.append((example.id, str(error)))
+    if stored:
+        stored.close()
     name = f"evaluation dataset {dataset!r}"
     if faulty:
         fault = "cannot be used in an evaluation", "cannot be used in an evaluation"

@@ -1,7 +1,4 @@
-"""The reply to one call of a model, from what the SDK makes of the service's answer.
-
-The SDK checks no type of an answer, so every value is checked here.
-"""
+"""The reply to one call of a model, from the JSON of the service's answer, in which every value is checked."""
 
 from __future__ import annotations
 
@@ -55,28 +52,27 @@ class Reply(CallResult):
 def reply_from(completion: Any, reply: Any, *, key: str) -> Reply:
     """A completion as a reply. A completion without text, or with an error, is a failed call.
 
-    A service that fails while the model answers says so in the body of an answer 200 (OpenRouter, "Errors"). The SDK
-    checks no type of an answer, so every value is checked here.
+    A service that fails while the model answers says so in the body of an answer 200 (OpenRouter, "Errors").
     """
-    choices = getattr(completion, "choices", None)
+    choices = _member(completion, "choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     usage, finish, model = (
-        getattr(completion, "usage", None),
-        getattr(choice, "finish_reason", None),
-        getattr(completion, "model", None),
+        _member(completion, "usage"),
+        _member(choice, "finish_reason"),
+        _member(completion, "model"),
     )
     fields = {
         "model": model if isinstance(model, str) else None,
-        "prompt_tokens": _count(getattr(usage, "prompt_tokens", None)),
-        "completion_tokens": _count(getattr(usage, "completion_tokens", None)),
-        "cost_usd": amount(getattr(usage, "cost", None)),
+        "prompt_tokens": _count(_member(usage, "prompt_tokens")),
+        "completion_tokens": _count(_member(usage, "completion_tokens")),
+        "cost_usd": amount(_member(usage, "cost")),
     }
-    message = getattr(choice, "message", None)
-    text, calls = text_of(getattr(message, "content", None)), calls_of(message)
+    message = _member(choice, "message")
+    text, calls = text_of(_member(message, "content")), calls_of(message)
     if calls and text is None:
         text = ""  # A call of a tool is an answer, with or without words beside it.
     finish = finish if isinstance(finish, str) else None
-    error = getattr(completion, "error", None) or getattr(choice, "error", None)
+    error = _member(completion, "error") or _member(choice, "error")
     failed: Reply
     if finish == "error" or (text is None and (error or choice is None)):
         status, body = _status_in(error), json.dumps({"error": error}, default=str)

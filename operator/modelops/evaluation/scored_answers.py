@@ -19,6 +19,9 @@ from modelops.workdir import ProgramFailure
 Scores = Mapping[Key, Score]
 """The score of each answer by its call. A failed call has none, nor has an answer that is empty or cannot be read."""
 NO_SCORE: Final = Score(value=None)
+_AT_ONCE, _CHARACTERS_AT_ONCE = 2000, 4_000_000
+"""Answers whose texts are in memory at the same time, and the length of these. Scorer tests checks its sandbox once for
+so many."""
 
 
 def score_answers(request: Request, questions: Sequence[Question], answers: Sequence[Answer]) -> Scores:
@@ -28,8 +31,19 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
     expression is wrong. Raises ProgramFailure of the scorer where it does not work.
     """
     by_example = {question.example: question for question in questions}
+    scorer = scorer_of(request)
+    scores: dict[Key, Score] = {}
     to_score: dict[Key, ToScore] = {}
+    known: dict[Score, Score] = {}
     slow = 0
+
+    def score() -> None:
+        """Most scores are equal to another one, and are kept once."""
+        for key, found in zip(to_score, scorer.scores(list(to_score.values())), strict=True):
+            scores[key] = known.setdefault(found, found)
+        to_score.clear()
+
+    characters = 0
     for answer in answers:
         try:
             read = _read(request, answer, by_example[answer.example])
@@ -44,8 +58,12 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
             continue
         if read is not None:
             to_score[answer.key] = read
-    scored = dict(zip(to_score, scorer_of(request).scores(list(to_score.values())), strict=True))
-    return {answer.key: scored.get(answer.key, NO_SCORE) for answer in answers}
+            characters += len(read.text)
+        if len(to_score) == _AT_ONCE or characters > _CHARACTERS_AT_ONCE:
+            score()
+            characters = 0
+    score()
+    return {answer.key: scores.get(answer.key, NO_SCORE) for answer in answers}
 
 
 def is_success(request: Request, score: Score) -> bool:

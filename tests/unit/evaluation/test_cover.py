@@ -14,7 +14,7 @@ from tests.loopback_server import EndlessAnswer, serving
 from tests.unit.evaluation.asked import ARM, answer, request
 
 from modelops.api.v1alpha1.judge import JudgeResult
-from modelops.evaluation import price_list
+from modelops.evaluation import check, price_list
 from modelops.evaluation.cover import billed_usd, cover, longest_seconds
 from modelops.evaluation.judge.answers import JudgeReport
 from modelops.evaluation.question import Question
@@ -158,3 +158,27 @@ def test_a_judge_without_a_price_is_named(url: str, monkeypatch: pytest.MonkeyPa
 def test_a_judge_is_in_the_bill(billed: bool, usd: str | None) -> None:
     judged = JudgeReport(result=JudgeResult(usd="0.25"), billed=billed, line="", findings=())
     assert billed_usd(request(), [], judged=judged) == usd
+
+
+def test_one_answer_of_the_service_serves_every_question_about_a_model(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gets: list[str] = []
+    answered = Prices.do_GET
+    monkeypatch.setattr(Prices, "do_GET", lambda self: (gets.append(self.path), answered(self)))
+    given = asked(url)
+    with price_list.listings_asked_once():
+        assert check._model_refusal("baseline", given.arms.baseline) is None
+        assert cover(given, questions(2))["unpriced"] == []
+    assert gets == ["/v1/models/author/m/endpoints"]
+    cover(given, questions(2))
+    assert len(gets) == 2
+
+
+def test_a_service_that_did_not_answer_is_asked_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = asked(url)
+    with price_list.listings_asked_once():
+        monkeypatch.setattr(Prices, "status", 500)
+        assert check._model_refusal("baseline", given.arms.baseline) is None
+        monkeypatch.setattr(Prices, "status", 200)
+        assert cover(given, questions(2))["unanswered"] == []

@@ -1,5 +1,6 @@
 """Which scorer fits a dataset, by the form of its expected answers."""
 
+import time
 from typing import Any
 
 import pytest
@@ -69,3 +70,10 @@ def test_of_real_functions_code_and_docstrings_are_told_apart() -> None:
     sources = [looks_like_code(one.task) for one in examples]
     assert sum(docstrings) < 0.05 * len(docstrings)
     assert sum(sources) > 0.8 * len(sources)
+
+
+def test_a_long_word_is_read_in_time() -> None:
+    """An encoded picture is one line without a space. Looking for a sentence from each letter of it takes hours."""
+    began = time.process_time()
+    assert not looks_like_code("a" * 300_000)
+    assert time.process_time() - began < 2

@@ -6,7 +6,8 @@ the metric. So recording everything again after a crash creates no duplicates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from uuid import UUID, uuid5
 
 from modelops.adapters.langsmith.errors import translated_errors
 from modelops.adapters.langsmith.experiments import EXPERIMENT_TYPE, Experiment, ExperimentPlan, stable_id
-from modelops.adapters.langsmith.wire import JsonValue, dotted_order, post_json, post_runs
+from modelops.adapters.langsmith.wire import JsonValue, dotted_order, post_feedback, post_json, post_runs
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -49,26 +50,28 @@ class Answer:
     cost_usd: Decimal | None = None
 
 
-def log_answers(client: Client, experiment: Experiment, answers: Sequence[Answer]) -> int:
+def log_answers(client: Client, experiment: Experiment, answers: Iterable[Answer]) -> int:
     """Records the answers as runs and their scores as feedback; returns the number of runs.
 
-    An answer that was recorded before is overwritten, because its id is the same.
+    An answer that was recorded before is overwritten, because its id is the same. At most `_RUNS_PER_REQUEST` of the
+    answers are in memory at the same time.
     """
-    for chunk in _chunks(answers, _RUNS_PER_REQUEST):
-        with translated_errors(doing=f"recording runs of experiment {experiment.name!r}", url=client.api_url):
-            post_runs(client, [_run(experiment, answer) for answer in chunk])
-    feedback = [entry for answer in answers for entry in _feedback(experiment, answer)]
 
-    def send(entry: dict[str, JsonValue]) -> None:
-        with translated_errors(
-            doing=f"recording scores of experiment {experiment.name!r}", url=client.api_url
-        ):
-            post_json(client, "/feedback", entry)
-
+    count = 0
     with ThreadPoolExecutor(max_workers=_FEEDBACK_CONNECTIONS) as pool:
-        for _ in pool.map(send, feedback):
-            pass
-    return len(answers)
+        for chunk in _chunks(answers, _RUNS_PER_REQUEST):
+            with translated_errors(
+                doing=f"recording runs of experiment {experiment.name!r}", url=client.api_url
+            ):
+                post_runs(client, [_run(experiment, answer) for answer in chunk])
+            with translated_errors(
+                doing=f"recording scores of experiment {experiment.name!r}", url=client.api_url
+            ):
+                feedback = [entry for answer in chunk for entry in _feedback(experiment, answer)]
+                if feedback and not post_feedback(client, feedback):
+                    deque(pool.map(lambda entry: post_json(client, "/feedback", entry), feedback), maxlen=0)
+            count += len(chunk)
+    return count
 
 
 def run_id(plan: ExperimentPlan, *, example_id: str, repetition: int) -> UUID:
@@ -135,7 +138,7 @@ def _iso(unix_seconds: float) -> str:
     return datetime.fromtimestamp(unix_seconds, UTC).isoformat()
 
 
-def _chunks(answers: Sequence[Answer], size: int) -> Iterator[list[Answer]]:
+def _chunks(answers: Iterable[Answer], size: int) -> Iterator[list[Answer]]:
     remaining = iter(answers)
     while chunk := list(islice(remaining, size)):
         yield chunk

@@ -82,7 +82,7 @@ def translated_errors(*, doing: str, url: str) -> Iterator[None]:
             "again; if this stays, check the endpoint, and the proxy if there is one."
         ) from None
     except (SdkError, requests.RequestException) as error:
-        status = _status_of(error)
+        status = status_of(error)
         if status is None and not _is_silence(error):
             raise _unreadable(error, doing=doing, url=url) from None
         if status is None and (problem := certificate_problem(error)):
@@ -118,7 +118,7 @@ def _is_silence(error: BaseException) -> bool:
     return False
 
 
-def _status_of(error: BaseException) -> int | None:
+def status_of(error: BaseException) -> int | None:
     """The HTTP status behind an SDK error: in the chain of causes, or what the error's class stands for.
 
     The SDK raises its classes without any answer as well: `LangSmithNotFoundError` for a project of which its list of
@@ -131,7 +131,7 @@ def _status_of(error: BaseException) -> int | None:
             return status
         current = current.__cause__ or current.__context__
     for inner in getattr(error, "exceptions", ()):
-        status = _status_of(inner)
+        status = status_of(inner)
         if status is not None:
             return status
     return next((status for name, status in _STATUS_OF_CLASS.items() if name in _class_names(error)), None)

@@ -15,8 +15,9 @@ TESTS: Final = "tests"
 """The key of outputs that has an example's own tests."""
 MOST_LABEL_WORDS, MOST_LABEL_LETTERS = 3, 40
 _FENCE = re.compile(r"^\s*```", re.MULTILINE)
-_SENTENCE = re.compile(r"[^\W\d_]+(?:,? [^\W\d_]+){3}")
-"""Four words in a row, which a line of code has in its comments and texts only."""
+_SENTENCE = re.compile(r"(?<![^\W\d_])[^\W\d_]+(?:,? [^\W\d_]+){3}")
+"""Four words in a row, which a line of code has in its comments and texts only. It is not looked for from the middle of
+a word, which would take the square of the length of a long one."""
 _COMMENT_OR_TEXT = re.compile(r"""(?:#|//|--).*|"[^"]*"|'[^']*'""")
 _STATEMENT = re.compile(
     r"^\s*(?:(?:async\s+)?def|class|return|import|from|if|elif|else|for|while|try|except|with|raise|assert|lambda|func|"

@@ -13,12 +13,13 @@ from modelops.domain.retry_after import retry_after_seconds
 from modelops.evaluation.judge.prompt import MOST_TOKENS, PROMPT_DIGEST, SCHEMA, Pair, judge_messages
 from modelops.evaluation.judge.reader import read_judgement
 from modelops.evaluation.line_journal import LineJournal
-from modelops.evaluation.model_client import CONNECT_SECONDS, LONGEST_WAIT_SECONDS, is_final
+from modelops.evaluation.model_client import LONGEST_WAIT_SECONDS, is_final
 from modelops.evaluation.reply import amount, failure_of, flags_the_question, text_of_body
 
 MOST_ATTEMPTS = 2
 _EVERY_CALL = (401, 402, 403, 404)
 """HTTP statuses that every further call would get."""
+_CONNECT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
 
 
@@ -46,7 +47,7 @@ class JudgeJournal(LineJournal):
     """
 
     def __init__(self, path: Path, *, model: str) -> None:
-        super().__init__(path, lambda line: self._add(Attempt(**line)))
+        super().__init__(path, lambda line, _: self._add(Attempt(**line)))
         self.judge = f"{model} {PROMPT_DIGEST}"
         self._attempts: dict[tuple[str, bool], list[Attempt]] = {}
 
@@ -80,7 +81,7 @@ class JudgeClient:
             base_url=base_url,
             api_key=api_key,
             max_retries=0,
-            timeout=Timeout(timeout_seconds, connect=CONNECT_SECONDS),
+            timeout=Timeout(timeout_seconds, connect=_CONNECT_SECONDS),
         )
 
     async def close(self) -> None:

@@ -224,8 +224,13 @@ def _slices(questions: Sequence[Question], success: Mapping[tuple[ArmName, str],
     groups: dict[str, dict[str, list[str]]] = {}
     for question in questions:
         for key, value in question.metadata.items():
-            if isinstance(value, str | bool | int) and len(str(value)) <= LONGEST_VALUE:
-                groups.setdefault(key, {}).setdefault(str(value), []).append(question.example)
+            values = groups.setdefault(key, {})
+            if (
+                len(values) <= MOST_VALUES
+                and isinstance(value, str | bool | int)
+                and len(str(value)) <= LONGEST_VALUE
+            ):
+                values.setdefault(str(value), []).append(question.example)
     useful = {key: values for key, values in groups.items() if 1 < len(values) <= MOST_VALUES}
     by_size = sorted(useful, key=lambda key: (-sum(map(len, useful[key].values())), key))
     for key in by_size[:MOST_SLICES]:

@@ -60,6 +60,8 @@ class Scorer(Protocol):
     def scores(self, answers: Sequence[ToScore]) -> list[Score]:
         """The score of each answer, in their order. What is wrong with one answer is a score of None, never an error.
 
+        The answers of an evaluation come in several calls, so that few of their texts are in memory.
+
         Raises ProgramFailure where the scorer itself does not work: then no result would mean anything.
         """
 
@@ -68,6 +70,8 @@ class ScorerOfEach(ABC):
     """A scorer that looks at each answer for itself. It accepts every question unless a subclass says otherwise."""
 
     name: str
+    slow = 0
+    """The answers that took too long until now."""
     remedy_for_slowness = "use another scorer, or lower spec.prompt.maxTokens of the AgentModel"
 
     def fault(self, question: Question) -> str | None:  # noqa: ARG002
@@ -84,17 +88,16 @@ class ScorerOfEach(ABC):
         Raises ProgramFailure ScorerFailed where `MOST_SLOW` answers do.
         """
         found: list[Score] = []
-        slow = 0
         for answer in answers:
             try:
                 with self.time_limit():
                     found.append(self.score(answer))
             except TooSlow as error:
-                slow += 1
-                if slow == MOST_SLOW:
+                self.slow += 1
+                if self.slow == MOST_SLOW:
                     raise ProgramFailure(
                         "ScorerFailed",
-                        f"scorer {self.name} takes {error} for each of {counted(slow, 'answer')}; "
+                        f"scorer {self.name} takes {error} for each of {counted(self.slow, 'answer')}; "
                         f"{self.remedy_for_slowness}",
                     ) from error
                 found.append(Score(value=None, comment=f"scorer {self.name} takes {error}"))
