@@ -96,7 +96,8 @@ class Request(_Part):
     trained on, where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
     `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which may
     have been trained by ModelOps, too. `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit of the
-    candidate's 95th percentile. `judge` is reported and decides nothing. `record_seconds`: how long recording in
+    candidate's 95th percentile. `judge` is reported and decides nothing. `max_examples`: of the first look;
+    `top_up_examples`: of both looks together, where there is a second one. `record_seconds`: how long recording in
     LangSmith is retried; the verdict does not need it.
     """
 
@@ -118,6 +119,7 @@ class Request(_Part):
     timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
     max_p95_ms: Annotated[int, Field(ge=1)] | None = None
     max_examples: Annotated[int, Field(ge=1)] | None = None
+    top_up_examples: Annotated[int, Field(ge=1)] | None = None
     training_dataset: HubRevision = HubRevision()
     earlier_datasets: tuple[HubRevision, ...] = ()
     base: HubRevision = HubRevision()

@@ -202,6 +202,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "repetitions": 1,
         "concurrency": spec.concurrency,
         "max_examples": spec.max_examples,
+        "top_up_examples": spec.top_up.max_examples if spec.top_up else None,
         "timeout_seconds": spec.timeout_seconds or ANSWER_SECONDS,
         "max_p95_ms": spec.max_p95_milliseconds,
         **assumptions(state),

@@ -25,12 +25,13 @@ def ensure_evaluation_planned(state: State) -> RolloutPlan | None:
         return None
     plan = EvaluationPlan.model_validate(found)
     record, version = state.require_record(), dataset_version(state, program.result.get("as_of"))
+    fewer = map(str, program.result.get("look_findings") or ())
     choices = evaluation_choices(state, margin_points=plan.margin_points)
     planned = EvaluationStatus(
         plan=plan,
         dataset_version=version[:300],
         candidates_compared=looks_with_next(record, version),
-        findings=tuple(finding[:512] for finding in look_findings(record, version, choices)),
+        findings=tuple(finding[:512] for finding in (*fewer, *look_findings(record, version, choices))),
     )
     if has_poor_chance(plan) and not state.rollout.spec.evaluation.accept_low_power:
         return latch_abort(state, RolloutReason.LowPower, _refusal(plan), evaluation=planned)
