@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.domain.gates.evaluation_plan import Assumptions, plan_evaluation
+from modelops.evaluation.baseline_use import baseline_use
 from modelops.evaluation.cover import cover
 from modelops.evaluation.judge.answers import JUDGE_KEY, judge_address
 from modelops.evaluation.judge.fitness import require_fit_judge
@@ -45,6 +46,7 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,
+        "baseline_use": baseline_use(request).wire(),
         "look_findings": look_findings(request, looks),
         "plan": _plan(request, len(questions), first_look=first_look_examples(looks)).wire(),
     }

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelops.api.v1alpha1.approval import Approval, Username
+from modelops.api.v1alpha1.baseline_use import BaselineUse
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
 from modelops.api.v1alpha1.judge import Judge, JudgeResult
 from modelops.api.v1alpha1.meta import (
@@ -452,6 +453,17 @@ class RolloutOffer(StatusModel):
         description="Cost of the stable model's endpoint, in US dollars per month. Empty for a model that is billed "
         "per call.",
     )
+    baseline_use: BaselineUse | None = Field(
+        default=None,
+        description="What the stable model was used for in the 30 days before the evaluation was planned, and what "
+        "that cost. Empty for an undo.",
+    )
+    break_even_requests_per_day: int | None = Field(
+        default=None,
+        ge=0,
+        description="Requests a day from which the candidate's endpoint is cheaper than the stable model. Empty if the "
+        "stable model has an endpoint of its own, or the price of its requests is not known.",
+    )
     why: str = Field(default="", max_length=1024, description="Why a person must approve, for people.")
     asked_at: datetime = Field(
         description="Time of the first offer; an offer that is renewed keeps it. After a week without an approval the "
@@ -589,6 +601,10 @@ class EvaluationStatus(StatusModel):
         description="What the evaluation is likely to show. It is written before anything is paid for; empty before.",
     )
 
+    baseline_use: BaselineUse | None = Field(
+        default=None,
+        description="What the stable model was used for in the last 30 days, and what that cost. Empty for an undo.",
+    )
     examples: int = Field(
         default=0, ge=0, description="Number of held-out examples that both models were asked."
     )

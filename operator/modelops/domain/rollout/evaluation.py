@@ -184,6 +184,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "agent": record.agent,
         "dataset": evaluation_dataset(state),
         "as_of": None,
+        "project": agent.spec.langsmith.project if agent.spec.langsmith else None,
         "arms": {
             "baseline": side(
                 record.stable, "MODELOPS_BASELINE_KEY", stable.usd_micro_per_hour if stable else None

@@ -143,6 +143,7 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
     planned = state.rollout.status.evaluation
     return EvaluationStatus(
         plan=planned.plan if planned is not None else None,
+        baseline_use=planned.baseline_use if planned is not None else None,
         examples=int(result["n"]),
         baseline=parse_arm(result["baseline"]),
         candidate=parse_arm(result["candidate"]),
