@@ -55,8 +55,7 @@ async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> Evalu
         raise ToolRefused(
             f"agent {agent.spec.agent} was never evaluated: say with how many examples it would be"
         )
-    first = _first_look(request, spec, examples)
-    examples = request.top_up_examples or examples
+    first, examples = _looks(request, spec, examples)
     langsmith = agent.spec.langsmith
     name = spec.dataset or (langsmith and langsmith.evaluation_dataset) or ""
     margin = request.margin_points or spec.margin_points
@@ -103,23 +102,23 @@ def _last_estimate(last: Rollout | None) -> float | None:
     return float(last.status.estimate_usd)
 
 
-def _first_look(request: PlanRequest, spec: Evaluation, examples: int) -> int | None:
-    """The examples of the first of two looks, as the request or the agent's last evaluation declares it.
+def _looks(request: PlanRequest, spec: Evaluation, examples: int) -> tuple[int | None, int]:
+    """The examples of the first of two looks, None where there is one, and those of all looks.
+
+    Where the request names no numbers, both looks are those of the agent's last evaluation.
 
     Raises ToolRefused where the second look is not 1.5 to 3 times the first.
     """
     both = request.top_up_examples
     if both is None:
-        first = spec.max_examples if spec.top_up is not None else None
-        return (
-            first if first is not None and LEAST_FACTOR * first <= examples <= MOST_FACTOR * first else None
-        )
+        declared = request.examples is None and spec.top_up is not None and spec.max_examples is not None
+        return (spec.max_examples, spec.top_up.max_examples) if declared and spec.top_up else (None, examples)
     if examples < FEWEST_EXAMPLES or not LEAST_FACTOR * examples <= both <= MOST_FACTOR * examples:
         raise ToolRefused(
             f"a top-up to {both} examples after {examples}: write 1.5 to 3 times the examples of the first look, which "
             f"must be at least {FEWEST_EXAMPLES}"
         )
-    return examples
+    return examples, both
 
 
 def _points(what: str, text: str) -> Decimal:
