@@ -18,8 +18,8 @@ from modelops.infra_agent.understanding import understand
         ("how much would it cost to evaluate docs with 300 examples?", 300),
         ("how long would an evaluation of docs with 150 examples take?", 150),
         ("how many examples does an evaluation of docs need?", None),
-        ("how likely is it that docs passes?", None),
-        ("what are the chances that an equal docs model passes with 150 examples?", 150),
+        ("how likely is it that the docs agent passes an evaluation?", None),
+        ("what are the chances that the docs agent passes with 150 examples?", 150),
     ],
 )
 def test_a_question_about_an_evaluation_to_come_is_one(message: str, examples: int | None) -> None:
