@@ -271,12 +271,58 @@ def test_a_plan_says_the_chances_and_creates_nothing(terminal: Terminal) -> None
     assert "about 130 examples" in poor.stdout
     wide = ("--margin", "25", "--expected-gain", "0", "--disagreement", "10")
     terminal.modelops("evaluate", "plan", "docs", "--examples", "30", *wide)
+    two = json.loads(
+        terminal.modelops(
+            "evaluate", "plan", "docs", "--examples", "150", "--top-up", "300", "-o", "json"
+        ).stdout
+    )
+    assert (two["examples"], two["first_look_examples"], two["second_look_if_equal"]) == (300, 150, 0.286)
+    assert (two["limit_usd"], two["last_estimate_usd"]) == (10, None)
     for wrong, says in (
         ((), "never evaluated"),
+        (("--examples", "150", "--top-up", "200"), "1.5 to 3 times the examples of the first look"),
         (("--examples", "9", "--margin", "5%"), "percentage points"),
     ):
         assert says in terminal.modelops("evaluate", "plan", "docs", *wrong, expect=1).stderr
     assert terminal.names("rollouts") == []
+
+
+def test_a_second_look_is_declared_shown_and_taken_over_by_the_next_evaluation(terminal: Terminal) -> None:
+    looks = ("--max-examples", "150", "--top-up", "300")
+    terminal.modelops("evaluate", "docs", "--yes", *looks)
+    (name,) = terminal.names("rollouts")
+    declared = terminal.get(f"rollouts.{GROUP}", name)["spec"]["evaluation"]
+    assert (declared["maxExamples"], declared["topUp"]) == (150, {"maxExamples": 300})
+    assert declared["onInconclusive"] == "TopUp"
+    open_look = {
+        "examples": 150,
+        "errorPercent": "1.89",
+        "differencePoints": "-1.00",
+        "intervalPoints": ["-11.20", "6.30"],
+        "verdict": "inconclusive",
+    }
+    seen = {
+        "examples": 300,
+        "verdict": "pass",
+        "looks": [open_look, {**open_look, "examples": 300, "errorPercent": "4.03", "verdict": "pass"}],
+    }
+    terminal.status(
+        "rollouts", name, {**ended("Succeeded", succeeded=True, message="it passes"), "evaluation": seen}
+    )
+    plan = json.loads(terminal.modelops("evaluate", "plan", "docs", "-o", "json").stdout)
+    assert (plan["first_look_examples"], plan["examples"]) == (150, 300)
+
+    terminal.modelops("evaluate", "docs", "--yes")
+    (other,) = [one for one in terminal.names("rollouts") if one != name]
+    assert terminal.get(f"rollouts.{GROUP}", other)["spec"]["evaluation"]["topUp"] == {"maxExamples": 300}
+    terminal.status(
+        "rollouts", other, {**ended("Succeeded", succeeded=True, message="it passes"), "evaluation": seen}
+    )
+    terminal.modelops("evaluate", "docs", "--yes", "--max-examples", "90")
+    (third,) = [one for one in terminal.names("rollouts") if one not in (name, other)]
+    single = terminal.get(f"rollouts.{GROUP}", third)["spec"]["evaluation"]
+    assert single["maxExamples"] == 90
+    assert single.keys().isdisjoint({"topUp", "onInconclusive"})
 
 
 def test_a_person_who_accepts_low_power_says_so_each_time(terminal: Terminal) -> None:

@@ -211,6 +211,73 @@ def test_few_examples_are_inconclusive(
     assert len(result["findings"]) == 2
 
 
+def topped_up(program_input: ProgramInput, first: int, both: int) -> ProgramInput:
+    """Two equal models, with two looks."""
+    good = program_input["arms"]["candidate"]
+    program_input["arms"]["baseline"] = {**good, "version": "v1.0.0"}
+    return {**program_input, "max_examples": first, "top_up_examples": both}
+
+
+def test_a_second_look_asks_only_about_further_examples_and_decides_on_all(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    asked = topped_up(program_input, 40, 80)
+    sandbox.forget_requests()
+    result = run_program(sandbox, MODULE, tmp_path / "p", asked)
+    assert (result["ok"], result["n"], result["verdict"]) == (True, 80, "pass"), result
+    first, second = result["looks"]
+    assert (first["examples"], first["errorPercent"], first["verdict"]) == (40, "1.89", "inconclusive")
+    assert (second["examples"], second["errorPercent"], second["verdict"]) == (80, "4.03", "pass")
+    assert float(first["intervalPoints"][0]) < -5 < float(second["intervalPoints"][0])
+    assert result["interval"] == second["intervalPoints"]
+    assert "first look at 40 examples decided nothing" in result["explain"]
+    assert "its lower end with an error of 4.03 %" in result["explain"]
+    lines = [json.loads(line) for line in (tmp_path / "p" / "answers.jsonl").read_text().splitlines()]
+    assert len({(line["arm"], line["example"]) for line in lines}) == len(lines) == chats(sandbox) == 160
+
+
+def test_a_first_look_that_decides_needs_no_second(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    sandbox.forget_requests()
+    asked = {**program_input, "max_examples": 60, "top_up_examples": 90}
+    result = run_program(sandbox, MODULE, tmp_path / "p", asked)
+    assert (result["n"], result["verdict"]) == (60, "pass"), result["explain"]
+    assert [look["examples"] for look in result["looks"]] == [60]
+    assert "The first of two looks decides." in result["explain"]
+    assert chats(sandbox) == 120
+
+
+def test_an_evaluation_that_is_killed_in_its_second_look_pays_for_nothing_twice(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path, eventually: Any
+) -> None:
+    asked = topped_up(program_input, 40, 80)
+    sandbox.fault("models", "latency", ms=60, times=None)
+    sandbox.forget_requests()
+    process = start_program(sandbox, MODULE, tmp_path / "p", asked)
+    journal = tmp_path / "p" / "answers.jsonl"
+    eventually(lambda: journal.exists() and journal.read_text().count("\n") >= 100, seconds=30)
+    process.kill()
+    process.wait()
+    kept = journal.read_text().splitlines()
+    sandbox.clear()
+
+    result = run_program(sandbox, MODULE, tmp_path / "p", asked)
+    assert (result["n"], result["verdict"]) == (80, "pass"), result
+    assert [look["verdict"] for look in result["looks"]] == ["inconclusive", "pass"]
+    lines = journal.read_text().splitlines()
+    assert (lines[: len(kept)], len(lines)) == (kept, 160)
+    assert chats(sandbox) <= 160 + asked["concurrency"]
+
+
+def test_two_looks_can_decide_nothing(
+    sandbox: SandboxInfo, program_input: ProgramInput, tmp_path: Path
+) -> None:
+    result = run_program(sandbox, MODULE, tmp_path / "p", topped_up(program_input, 20, 30))
+    assert (result["n"], result["verdict"], result["recommendation"]) == (30, "inconclusive", "review")
+    assert [look["verdict"] for look in result["looks"]] == ["inconclusive", "inconclusive"]
+
+
 def test_killed_evaluation_resumes_and_repeats_no_finished_call(
     sandbox: SandboxInfo,
     program_input: ProgramInput,
@@ -713,6 +780,53 @@ def test_without_a_margin_it_follows_from_the_number_of_examples(
     key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
     result = run_program(sandbox, CHECK, tmp_path / "p", unserved, **key)
     assert result["plan"]["marginPoints"] == "10", result
+
+
+@pytest.mark.parametrize(("first", "says"), [(20, "lower"), (25, "to 20, or choose")])
+def test_too_few_further_examples_are_refused_before_anything_is_asked(
+    sandbox: SandboxInfo,
+    unserved: ProgramInput,
+    held_out: list[StdlibExample],
+    client: Client,
+    tmp_path: Path,
+    first: int,
+    says: str,
+) -> None:
+    name = f"{unserved['dataset'].removeprefix('ls://')} of {first + 5}"
+    fill_dataset(client, name, langsmith_examples(held_out[: first + 5]))
+    key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
+    asked = {**unserved, "dataset": f"ls://{name}", "max_examples": first, "top_up_examples": 60}
+    result = run_program(sandbox, CHECK, tmp_path / "p", asked, **key)
+    assert (result["reason"], result["transient"]) == ("TopUpTooSmall", False), result
+    message = result["message"]
+    assert f"{first + 5} examples are left of the 60 of spec.evaluation.topUp.maxExamples" in message
+    assert f"takes {first * 3 // 2} or more" in message or first == 25
+    assert (says in message) == (first == 25)
+    assert sandbox.requests(service="openrouter", path_regex="chat") == []
+
+
+def test_the_check_plans_both_looks_and_says_where_the_second_is_short(
+    sandbox: SandboxInfo,
+    unserved: ProgramInput,
+    held_out: list[StdlibExample],
+    client: Client,
+    tmp_path: Path,
+) -> None:
+    name = f"{unserved['dataset'].removeprefix('ls://')} of 40"
+    fill_dataset(client, name, langsmith_examples(held_out[:40]))
+    key = {"MODELOPS_BASELINE_KEY": sandbox.openrouter_key}
+    asked = {**unserved, "dataset": f"ls://{name}", "max_examples": 25, "top_up_examples": 60}
+    result = run_program(sandbox, CHECK, tmp_path / "p", asked, **key)
+    assert (result["ok"], result["examples"]) == (True, 40), result
+    plan = EvaluationPlan.model_validate(result["plan"])
+    assert [look.examples for look in plan.looks] == [25, 40]
+    assert 0 < float(plan.second_look_if_equal or 0) < 1
+    assert "There are two looks: 25 examples" in plan.message
+    (finding,) = result["look_findings"]
+    assert finding.startswith("the second look has 40 of 60 examples")
+    one = run_program(sandbox, CHECK, tmp_path / "one", {**asked, "top_up_examples": None}, **key)
+    assert float(one["calls_usd"]) < float(result["calls_usd"])
+    assert one["seconds"] < result["seconds"]
 
 
 @pytest.mark.parametrize(

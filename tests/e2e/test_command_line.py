@@ -70,7 +70,8 @@ async def test_an_agent_gets_a_better_model_by_the_commands_of_the_guide(env: En
     assert "Succeeded" in (await modelops("watch", job_id)).splitlines()[-1]
 
     await follow_guide_to("evaluate")
-    assert "in 94 % if it is 2 points better" in said["evaluate plan"]
+    assert "in 100 % if it is 2 points better" in said["evaluate plan"]
+    assert "There are two looks: 150 examples with an error of 1.89 %" in said["evaluate plan"]
     compared = " ".join(said["evaluate"].split())
     for part in ("baseline", "candidate", "examples 12", "recommends deploy", "experiment http"):
         assert part in compared, said["evaluate"]

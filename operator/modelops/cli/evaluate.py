@@ -10,7 +10,7 @@ from modelops.cli import output, rollout_arguments, session
 
 if TYPE_CHECKING:
     from modelops.client import AsyncClient
-    from modelops.tools.results import Comparison, MetricComparison
+    from modelops.tools.results import Comparison, LookAtResults, MetricComparison
 
 
 def register(subparsers: Any) -> None:
@@ -61,6 +61,7 @@ def _print(found: Comparison, arguments: argparse.Namespace) -> None:
         print(f"Rollout {found.evaluation_id} would be created (server dry run)")
         return
     interval = found.interval_points
+    looks = found.looks
     output.print_fields(
         {
             "evaluation": found.evaluation_id,
@@ -70,7 +71,10 @@ def _print(found: Comparison, arguments: argparse.Namespace) -> None:
             "difference": f"{found.improvement_pct:+.1f} points"
             if found.improvement_pct is not None
             else None,
-            "interval": f"{interval[0]:+.1f} to {interval[1]:+.1f} points (90 %)" if interval else None,
+            "interval": f"{interval[0]:+.1f} to {interval[1]:+.1f} points{'' if looks else ' (90 %)'}"
+            if interval
+            else None,
+            **{f"look {number}": _look(one) for number, one in enumerate(looks, start=1)},
             "examples": found.examples or None,
             **{
                 one.name.replace(
@@ -87,6 +91,11 @@ def _print(found: Comparison, arguments: argparse.Namespace) -> None:
     )
     for finding in found.findings:
         print(output.wrapped(f"note: {finding}", indent=6))
+
+
+def _look(one: LookAtResults) -> str:
+    difference = f", {one.improvement_pct:+.1f} points" if one.improvement_pct is not None else ""
+    return f"{one.examples} examples, error {one.error_pct:.2f} %: {one.verdict}{difference}"
 
 
 def _measured(metric: MetricComparison, value: float | None) -> str:

@@ -26,6 +26,11 @@ def register(subparsers: Any) -> None:
         "--examples", type=count, help="held-out examples (default: as in the agent's last evaluation)"
     )
     parser.add_argument(
+        "--top-up",
+        type=count,
+        help="examples of both looks, where --examples are those of the first (default: one look)",
+    )
+    parser.add_argument(
         "--margin",
         help="percentage points by which it may be worse (default: as in the agent's last rollout, otherwise 10 with "
         "up to 500 examples, and 5 with more)",
@@ -56,6 +61,7 @@ async def _plan(client: AsyncClient, arguments: argparse.Namespace) -> int:
         PlanRequest(
             agent_name=arguments.agent,
             examples=arguments.examples,
+            top_up_examples=arguments.top_up,
             margin_points=arguments.margin,
             gain_points=arguments.expected_gain,
             disagree_points=arguments.disagreement,

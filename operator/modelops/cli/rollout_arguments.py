@@ -39,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
     parser.add_argument("--margin", help="percentage points by which it may be worse, such as 5")
     parser.add_argument("--max-examples", type=count, help="use at most so many examples")
     parser.add_argument(
+        "--top-up",
+        type=count,
+        help="if a first look at --max-examples decides nothing, ask about more: so many in all, 1.5 to 3 times them",
+    )
+    parser.add_argument(
         "--expected-gain", help="percentage points by which it is expected to be better (default: 2)"
     )
     parser.add_argument(
@@ -72,6 +77,7 @@ def evaluation_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "threshold": arguments.threshold,
         "margin_points": arguments.margin,
         "max_examples": arguments.max_examples,
+        "top_up_examples": arguments.top_up,
         "expected_gain_points": arguments.expected_gain,
         "accept_low_power": arguments.accept_low_power,
         "max_usd": arguments.max_usd,

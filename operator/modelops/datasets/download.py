@@ -103,8 +103,10 @@ class DownloadedDataset:
                 yield Example(**json.loads(line))
 
 
-def connect_langsmith() -> Client:
+def connect_langsmith(*, seconds: float = 300.0) -> Client:
     """A LangSmith client from `LANGSMITH_ENDPOINT` and `LANGSMITH_API_KEY`.
+
+    `seconds`: the longest time of a request, with its retries.
 
     Raises ProgramFailure LangSmithUnauthorized where one of them is missing.
     """
@@ -119,6 +121,7 @@ def connect_langsmith() -> Client:
         api_key=os.environ["LANGSMITH_API_KEY"],
         web_url=os.environ.get("LANGSMITH_WEB_URL") or None,
         workspace_id=os.environ.get("LANGSMITH_WORKSPACE_ID") or None,
+        call_seconds=seconds,
     ).client()
 
 

@@ -16,6 +16,7 @@ DATASET_REASONS = frozenset(
         "DatasetShapeInvalid",
         "MethodNotServed",
         "SensitiveContent",
+        "TopUpTooSmall",
         "TrainTestOverlap",
         "LangSmithRefused",
     }

@@ -11,9 +11,11 @@ from typing import Any
 
 from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.domain.gates.evaluation_plan import Assumptions, plan_evaluation
+from modelops.evaluation.baseline_use import baseline_use
 from modelops.evaluation.cover import cover
 from modelops.evaluation.judge.answers import JUDGE_KEY, judge_address
 from modelops.evaluation.judge.fitness import require_fit_judge
+from modelops.evaluation.looks import first_look_examples, look_findings, looks_of
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.price_list import NoAnswer, answer_to, listings_asked_once, model_listing
 from modelops.evaluation.questions import read_questions
@@ -30,6 +32,7 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
     request = request.for_questions(len(questions))
+    looks = looks_of(request, questions)
     for name in ARMS:
         failure = _key_refusal(name, request.arms[name]) or _model_refusal(name, request.arms[name])
         if failure is not None:
@@ -43,15 +46,18 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,
-        "plan": _plan(request, len(questions)).wire(),
+        "baseline_use": baseline_use(request).wire(),
+        "look_findings": look_findings(request, looks),
+        "plan": _plan(request, len(questions), first_look=first_look_examples(looks)).wire(),
     }
 
 
-def _plan(request: Request, examples: int) -> EvaluationPlan:
-    """What the evaluation is likely to show."""
+def _plan(request: Request, examples: int, *, first_look: int | None) -> EvaluationPlan:
+    """What the evaluation is likely to show. `first_look`: examples of the first of two looks."""
     return plan_evaluation(
         Assumptions(
             examples=examples,
+            first_look=first_look,
             margin_points=request.margin,
             goal=request.goal,
             alpha=float(request.alpha),

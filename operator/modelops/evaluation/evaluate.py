@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelops.api.v1alpha1.agentmodel import ParseType
@@ -13,8 +14,17 @@ from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.collect_answers import collect_answers
 from modelops.evaluation.cover import billed_usd
 from modelops.evaluation.experiments import record_experiments
-from modelops.evaluation.journal import Answer, AnswerJournal
+from modelops.evaluation.journal import Answer, AnswerJournal, Key
 from modelops.evaluation.judge.answers import judge_address, judge_answers
+from modelops.evaluation.looks import (
+    QuestionsOfLook,
+    earlier_results,
+    is_open,
+    keep_results,
+    look_findings,
+    look_result,
+    looks_of,
+)
 from modelops.evaluation.model_client import is_final
 from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms
 from modelops.evaluation.question import Question
@@ -23,7 +33,8 @@ from modelops.evaluation.report.content import report_of
 from modelops.evaluation.report.publish import publish_report
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.result import result_document, unclear_ceiling
-from modelops.evaluation.scored_answers import score_answers
+from modelops.evaluation.scored_answers import Scores, score_answers
+from modelops.evaluation.scorers.interface import Score
 from modelops.grammar import counted, verb
 from modelops.loopback import assert_address
 from modelops.workdir import ProgramFailure, WorkDir
@@ -47,29 +58,26 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
     request = request.for_questions(len(questions))
-    answers = _collect_answers(work, request, questions)
-    work.progress("judging", done=len(answers), total=len(answers))
-    scores = score_answers(request, questions, answers)
-    outcome = compare_arms(request, questions, answers, scores)
-    require_answers_of_candidate(request, outcome, answers)
+    seen = _look(work, request, looks_of(request, questions), findings)
+    answers, scores, outcome = seen.answers, seen.scores, seen.outcome
     findings += _findings(request, outcome, answers)
     judged = judge_answers(
         request,
-        questions,
+        seen.questions,
         answers,
         folder=work.folder,
         progress=lambda done, total: work.progress("asking the judge", done=done, total=total),
     )
     findings += judged.findings if judged else ()
     work.progress("recording", done=len(answers), total=len(answers))
-    recorded = record_experiments(request, dataset, questions, answers, scores)
+    recorded = record_experiments(request, dataset, seen.questions, answers, scores)
     if "unrecorded" in recorded:
         findings.append(recorded.pop("unrecorded"))
-    document = result_document(request, outcome)
+    document = result_document(request, outcome, looks=seen.results)
     report = report_of(
         request,
         outcome,
-        questions,
+        seen.questions,
         answers,
         scores,
         explanation=document["explain"],
@@ -77,6 +85,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         findings=findings,
         experiment_url=str(recorded.get("experiment_url", "")),
         judge=judged.line if judged else "",
+        looks=seen.results,
     )
     published = publish_report(report, request)
     if "unpublished" in published:
@@ -95,8 +104,42 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     }
 
 
-def _collect_answers(work: WorkDir, request: Request, questions: Sequence[Question]) -> list[Answer]:
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the last look that was taken saw. `results`: the results of all looks; empty where one was planned."""
+
+    questions: Sequence[Question]
+    answers: Sequence[Answer]
+    scores: Scores
+    outcome: Outcome
+    results: Sequence[dict[str, Any]] = ()
+
+
+def _look(work: WorkDir, request: Request, looks: Sequence[QuestionsOfLook], findings: list[str]) -> Seen:
+    """Take the looks in order, until one decides. A look that was taken before a crash is not decided again.
+
+    Raises ProgramFailure of the models and of the scorer.
+    """
+    results = earlier_results(work)
+    scores: dict[Key, Score] = {}
+    for look in looks[len(results) :]:
+        answers = _collect_answers(work, request, look)
+        work.progress("judging", done=len(answers), total=len(answers))
+        scores |= score_answers(request, look.questions, [a for a in answers if a.key not in scores])
+        outcome = compare_arms(request, look.questions, answers, scores, alpha=look.alpha)
+        require_answers_of_candidate(request, outcome, answers)
+        results.append(look_result(look, outcome))
+        seen = Seen(questions=look.questions, answers=answers, scores=scores, outcome=outcome)
+        if look.number == look.of or not is_open(outcome):
+            break
+        keep_results(work, results)
+    findings += look_findings(request, looks)
+    return replace(seen, results=results if len(looks) > 1 else ())
+
+
+def _collect_answers(work: WorkDir, request: Request, look: QuestionsOfLook) -> list[Answer]:
     """All answers, in the order of the questions. Raises ProgramFailure BaselineUnavailable, ModelRefused."""
+    questions = look.questions
     calls = len(questions) * request.repetitions
     with AnswerJournal(work.folder / "answers.jsonl") as journal:
         asyncio.run(
@@ -104,7 +147,7 @@ def _collect_answers(work: WorkDir, request: Request, questions: Sequence[Questi
                 request,
                 questions,
                 journal,
-                progress=lambda done, total: work.progress("asking", done=done, total=total),
+                progress=lambda done, total: work.progress(look.stage, done=done, total=total),
             )
         )
         _require_baseline(request, journal, calls=calls)

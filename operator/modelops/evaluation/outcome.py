@@ -70,6 +70,8 @@ class Outcome:
     arms: Mapping[ArmName, ArmOutcome]
     difference: float
     interval: Interval
+    alpha: float
+    """The one-sided error probability of the interval's lower end; that of the upper end is the request's."""
     verdict: Verdict
     pairs: Pairs | None
     blindness: Blindness | None
@@ -81,9 +83,18 @@ class Outcome:
 
 
 def compare_arms(
-    request: Request, questions: Sequence[Question], answers: Sequence[Answer], scores: Scores
+    request: Request,
+    questions: Sequence[Question],
+    answers: Sequence[Answer],
+    scores: Scores,
+    *,
+    alpha: float | None = None,
 ) -> Outcome:
-    """The gate's verdict. Both arms have an answer to every question; the unit of the statistics is the example."""
+    """The gate's verdict. Both arms have an answer to every question; the unit of the statistics is the example.
+
+    `alpha`: the one-sided error probability of a pass, where it is not that of the request.
+    """
+    alpha = float(request.alpha) if alpha is None else alpha
     margin = margin_of(request)
     examples = [question.example for question in questions]
     success = {
@@ -95,9 +106,9 @@ def compare_arms(
     }
     differences = [c - b for b, c in zip(success["baseline"], success["candidate"], strict=True)]
     pairs = _pairs(differences) if request.repetitions == 1 else None
-    interval = _interval(request, differences)
+    interval = _interval(request, differences, alpha=alpha)
     verdict = evaluate(interval, goal=request.goal, margin=margin)
-    blindness = _blindness(request, success, differences)
+    blindness = _blindness(request, success, differences, alpha=alpha)
     if verdict is Verdict.PASS and blindness is not None:
         verdict = Verdict.INCONCLUSIVE
     timed = after_warm_up(request, answers)
@@ -119,6 +130,7 @@ def compare_arms(
         },
         difference=fmean(differences),
         interval=interval,
+        alpha=alpha,
         verdict=verdict,
         pairs=pairs,
         blindness=blindness,
@@ -133,18 +145,21 @@ def _pairs(differences: Sequence[float]) -> Pairs:
     return Pairs(n=len(differences), gained=differences.count(1.0), lost=differences.count(-1.0))
 
 
-def _interval(request: Request, differences: Sequence[float], *, goal: Goal | None = None) -> Interval:
+def _interval(
+    request: Request, differences: Sequence[float], *, alpha: float, goal: Goal | None = None
+) -> Interval:
     """The confidence interval for the mean of the examples' differences.
 
     Its lower end is exact for the question of `goal`: a candidate at the threshold is above it at most one time in
-    1 / alpha. Without `goal` it is that of the request.
+    1 / alpha. Without `goal` it is that of the request. The upper end has the error probability of the request.
     """
-    alpha = float(request.alpha)
+    above = float(request.alpha)
     if request.repetitions == 1:
         margin = margin_of(request) if (goal or request.goal) is Goal.NON_INFERIOR else 0.0
         bound = exact_bound(len(differences), margin=margin, alpha=alpha)
-        return tango.interval(_pairs(differences), alpha=alpha, low_bound=bound)
-    return paired_mean.interval(differences, alpha=alpha)
+        return tango.interval(_pairs(differences), alpha=above, low_bound=bound)
+    low = paired_mean.interval(differences, alpha=alpha).low
+    return Interval(low, paired_mean.interval(differences, alpha=above).high)
 
 
 def margin_of(request: Request) -> float:
@@ -159,7 +174,11 @@ def min_baseline_points(request: Request) -> Decimal:
 
 
 def _blindness(
-    request: Request, success: Mapping[ArmName, Sequence[float]], differences: Sequence[float]
+    request: Request,
+    success: Mapping[ArmName, Sequence[float]],
+    differences: Sequence[float],
+    *,
+    alpha: float,
 ) -> Blindness | None:
     """Why these examples do not show whether the candidate works; None where they do.
 
@@ -176,7 +195,7 @@ def _blindness(
     least = min_baseline_points(request)
     if fmean(success["baseline"]) * 100 >= float(least):
         return None
-    better = _interval(request, differences, goal=Goal.SUPERIOR)
+    better = _interval(request, differences, alpha=alpha, goal=Goal.SUPERIOR)
     if evaluate(better, goal=Goal.SUPERIOR, margin=margin) is Verdict.PASS:
         return None
     return Blindness(solved=solved, needed=needed, baseline_points=least)

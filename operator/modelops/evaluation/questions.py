@@ -67,12 +67,13 @@ def select_questions(
     questions = _without_copies(
         _questions(unseen, request, dataset=dataset.name, stored=stored), findings=findings
     )
-    if request.max_examples is not None and len(questions) > request.max_examples:
-        count = request.max_examples
+    most, field = request.top_up_examples or request.max_examples, "maxExamples"
+    if most is not None and len(questions) > most:
+        field = "topUp.maxExamples" if request.top_up_examples else field
         findings.append(
-            f"{counted(count, 'example', of=len(questions))} {verb(count, 'was', 'were')} selected (maxExamples)"
+            f"{counted(most, 'example', of=len(questions))} {verb(most, 'was', 'were')} selected ({field})"
         )
-        questions = sorted(questions, key=_hash_order)[: request.max_examples]
+        questions = sorted(questions, key=hash_order)[:most]
     require_scorer(request, questions)
     chosen = select(scorer_of(request), questions, findings)
     return sorted(chosen, key=lambda question: question.example)
@@ -222,6 +223,6 @@ def _questions(
     return questions
 
 
-def _hash_order(question: Question) -> bytes:
-    """A sort key that selects the same arbitrary examples each time."""
+def hash_order(question: Question) -> bytes:
+    """A sort key that selects the same arbitrary examples each time, and the same first ones of more examples."""
     return hashlib.sha256(question.example.encode()).digest()

@@ -89,14 +89,16 @@ class HubRevision(_Part):
 class Request(_Part):
     """One evaluation.
 
-    `rollout` is the Rollout's uid. Without `scorer` the evaluation is refused, with a suggestion. `margin_points` and
-    `min_baseline_points` are in percentage points; the first follows from the number of questions where it is not
-    given, and the second from the margin. `disagree_points`, `expected_gain_points` and `call_seconds` are what the
-    plan assumes (`domain.gates.evaluation_plan`). `train_digests` are digests of the inputs that the candidate was
-    trained on, where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
-    `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which may
-    have been trained by ModelOps, too. `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit of the
-    candidate's 95th percentile. `judge` is reported and decides nothing. `record_seconds`: how long recording in
+    `rollout` is the Rollout's uid, and `project` the LangSmith project with the agent's traces. Without `scorer`
+    the evaluation is refused, with a suggestion. `margin_points` and `min_baseline_points` are in percentage
+    points; the first follows from the number of questions where it is not given, and the second from the margin.
+    `disagree_points`, `expected_gain_points` and `call_seconds` are what the plan assumes
+    (`domain.gates.evaluation_plan`). `train_digests` are digests of the inputs that the candidate was trained on,
+    where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
+    `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which
+    may have been trained by ModelOps, too. `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit
+    of the candidate's 95th percentile. `judge` is reported and decides nothing. `max_examples`: of the first look;
+    `top_up_examples`: of both looks together, where there is a second one. `record_seconds`: how long recording in
     LangSmith is retried; the verdict does not need it.
     """
 
@@ -105,6 +107,7 @@ class Request(_Part):
     agent: str
     dataset: str
     as_of: str | None = None
+    project: str | None = None
     arms: Arms
     prompt: PromptContract
     scorer: ScorerRule | None = None
@@ -118,6 +121,7 @@ class Request(_Part):
     timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
     max_p95_ms: Annotated[int, Field(ge=1)] | None = None
     max_examples: Annotated[int, Field(ge=1)] | None = None
+    top_up_examples: Annotated[int, Field(ge=1)] | None = None
     training_dataset: HubRevision = HubRevision()
     earlier_datasets: tuple[HubRevision, ...] = ()
     base: HubRevision = HubRevision()

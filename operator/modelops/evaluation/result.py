@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,8 +19,13 @@ from modelops.evaluation.request import ARMS, Request
 from modelops.grammar import counted, verb
 
 
-def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
-    """The content of `result.json` except for the experiments in LangSmith."""
+def result_document(
+    request: Request, outcome: Outcome, *, looks: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """The content of `result.json` except for the experiments in LangSmith.
+
+    `looks`: what each look found, where two were planned.
+    """
     pairs = outcome.pairs
     return {
         "n": outcome.n,
@@ -41,23 +46,39 @@ def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
         "mcnemar_p": None if pairs is None else f"{mcnemar_p(pairs):.4f}",
         "latency": {"p50": _ratio(outcome.latency_p50), "p95": _ratio(outcome.latency_p95)},
         "p95_ceiling": None if outcome.p95_ceiling is None else outcome.p95_ceiling.ceiling.value,
-        "explain": explain(request, outcome),
+        "looks": list(looks),
+        "explain": explain(request, outcome, looks=looks),
     }
 
 
-def explain(request: Request, outcome: Outcome) -> str:
+def explain(request: Request, outcome: Outcome, *, looks: Sequence[Mapping[str, Any]] = ()) -> str:
     """The result and what it proves, in sentences."""
     rates = " and ".join(
         f"{request.arms[arm].version} succeeds on {outcome.arms[arm].success * 100:.1f} %"
         for arm in reversed(ARMS)
     )
     scorer = f"scorer {request.require_scorer().described}, threshold {threshold_of(request)}"
-    confidence = round((1 - 2 * float(request.alpha)) * 100)
+    interval = f"{points(outcome.interval.low)} to {points(outcome.interval.high)}"
+    confidence = f"{round((1 - 2 * float(request.alpha)) * 100)} % interval {interval}"
+    if looks:
+        confidence = f"interval {interval}, its lower end with an error of {looks[-1]['errorPercent']} %"
     return (
-        f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
-        f"{outcome.difference * 100:+.1f} points ({confidence} % interval {points(outcome.interval.low)} to "
-        f"{points(outcome.interval.high)}; {scorer}). "
+        f"{looks_in_words(looks)}Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
+        f"{outcome.difference * 100:+.1f} points ({confidence}; {scorer}). "
         f"{_failed_calls(request, outcome)}{_conclude(request, outcome)}"
+    )
+
+
+def looks_in_words(looks: Sequence[Mapping[str, Any]]) -> str:
+    """Which of two looks decided; empty where only one was planned."""
+    if not looks:
+        return ""
+    if len(looks) == 1:
+        return "The first of two looks decides. "
+    first = looks[0]
+    return (
+        f"The first look at {first['examples']} examples decided nothing (difference {first['differencePoints']} "
+        f"points, error {first['errorPercent']} %); this is the second, at all of them. "
     )
 
 

@@ -30,6 +30,8 @@ async def answer(hands: Hands, heard: Heard, team: TeamSettings) -> tuple[str, t
             agents = heard.agents or await hands.agents()
             found = [wording.model_history(await hands.models(agent)) for agent in agents[:_SHOWN]]
             return "\n\n".join(found) or "There are no agents yet.", ()
+        case "cost" if heard.about == "evaluate" and heard.agent:
+            return wording.planned(await hands.chances(heard.agent, examples=heard.examples, team=team)), ()
         case "cost":
             spent = [one for agent in heard.agents or (None,) for one in await hands.spending(agent)]
             return wording.spent(spent), ()

@@ -12,7 +12,7 @@ from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client import AsyncClient, has_finished
 from modelops.domain.nearest import did_you_mean
-from modelops.infra_agent.hands import AgentFacts, Offer, Prepared, Running, WayBack
+from modelops.infra_agent.hands import AgentFacts, Offer, Prepared, Running, TeamSettings, WayBack
 from modelops.infra_agent.ways_back import way_back
 from modelops.tools import (
     approval,
@@ -30,12 +30,14 @@ from modelops.tools import (
 from modelops.tools.agents import find_agent
 from modelops.tools.conditions import what_happens
 from modelops.tools.errors import QuoteRefused, ToolRefused
+from modelops.tools.evaluation_plan import PlanRequest, plan_of_evaluation
 from modelops.tools.names import find_by_key
 from modelops.tools.results import (
     AgentModels,
     Change,
     Comparison,
     Deployment,
+    EvaluationChances,
     JobProgress,
     Spending,
     TrainingJob,
@@ -129,6 +131,12 @@ class ClusterHands:
 
     async def deploy(self, request: rollouts.DeploymentRequest, *, key: str) -> Deployment:
         return await rollouts.deploy(self._client, request, key=key, created_by=CREATED_BY)
+
+    async def chances(self, agent: str, *, examples: int | None, team: TeamSettings) -> EvaluationChances:
+        asked = PlanRequest(
+            agent_name=agent, examples=examples or team.max_examples, margin_points=team.margin_points
+        )
+        return await plan_of_evaluation(self._client, asked)
 
     async def progress(self, run: str) -> JobProgress:
         return await training_progress.monitor_training(self._client, run)

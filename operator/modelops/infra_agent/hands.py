@@ -11,6 +11,7 @@ from modelops.tools.results import (
     Change,
     Comparison,
     Deployment,
+    EvaluationChances,
     JobProgress,
     Spending,
     TrainingJob,
@@ -126,6 +127,12 @@ class Hands(Protocol):
 
     async def deploy(self, request: DeploymentRequest, *, key: str) -> Deployment:
         """Start a deployment; the same key returns the same one."""
+
+    async def chances(self, agent: str, *, examples: int | None, team: TeamSettings) -> EvaluationChances:
+        """What an evaluation is likely to show, and what it may cost. Nothing is made.
+
+        `examples`: None for those of the team, and else of the agent's last evaluation.
+        """
 
     async def progress(self, run: str) -> JobProgress:
         """How a training goes."""

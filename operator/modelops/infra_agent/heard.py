@@ -67,7 +67,8 @@ class Heard(BaseModel):
     agents: tuple[str, ...]
     question: str | None
     about: str | None
-    """Where the intent is ambiguous: what is wanted, as far as that is known."""
+    """Where the intent is ambiguous: what is wanted, as far as that is known. Of `cost`: `evaluate`, where it is
+    about an evaluation that nobody has started."""
     of_plan: bool = False
     """The question is about the plan that waits."""
     by_model: bool = False
@@ -81,6 +82,8 @@ class Heard(BaseModel):
     max_usd: float | None
     condition: str | None
     run: str | None
+    examples: int | None = None
+    """How many examples an evaluation would have that is only asked about."""
 
     then: Heard | None = None
     """A second request of the message."""
@@ -93,7 +96,7 @@ class Heard(BaseModel):
 
 def heard(found: Understood) -> Heard:
     """An understanding as `Heard`."""
-    slots: dict[str, Any] = {name: getattr(found.slots, name) for name in _SLOTS}
+    slots: dict[str, Any] = {name: getattr(found.slots, name, None) for name in (*_SLOTS, "examples")}
     return Heard(
         intent=str(found.intent),
         agents=found.agents or ((found.agent,) if found.agent else ()),

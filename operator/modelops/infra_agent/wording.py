@@ -12,6 +12,7 @@ from modelops.tools.results import (
     AgentModels,
     Comparison,
     Deployment,
+    EvaluationChances,
     JobProgress,
     MetricComparison,
     Spending,
@@ -48,6 +49,16 @@ def offer_evaluation(agent: str, candidate: str, max_usd: float, *, condition: s
     return (
         f"I can evaluate {shown(candidate)} of {agent} against the model that serves it now. "
         f"No traffic moves. It costs at most {usd(max_usd)}.{condition} Proceed?"
+    )
+
+
+def planned(chances: EvaluationChances) -> str:
+    """What an evaluation that nobody has started would cost and show."""
+    last = chances.last_estimate_usd
+    before = f"The last one was estimated at {usd(last)}. " if last is not None else ""
+    return (
+        f"{chances.message} {before}It costs at most the limit that you set, {usd(chances.limit_usd)} where you set "
+        "none, and what exactly is known before anything is spent. Nothing was started."
     )
 
 

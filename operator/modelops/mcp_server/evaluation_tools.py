@@ -93,6 +93,15 @@ async def plan_evaluation(
         int | None,
         Field(ge=1, le=20000, description="Held-out examples. Default: as in the agent's last evaluation."),
     ] = None,
+    top_up_examples: Annotated[
+        int | None,
+        Field(
+            ge=30,
+            le=20000,
+            description="Examples of both looks, 1.5 to 3 times `examples`, where a second look shall follow a first "
+            "one that decides nothing. Default: one look.",
+        ),
+    ] = None,
     margin_points: Annotated[
         float | None,
         Field(
@@ -112,7 +121,13 @@ async def plan_evaluation(
     better one, a worse one. Nothing is created or spent. Use it before evaluate_model_vs_baseline, and when somebody
     asks how many examples it takes."""
     margin, gain = (None if one is None else str(one) for one in (margin_points, expected_gain_points))
-    request = PlanRequest(agent_name=agent_name, examples=examples, margin_points=margin, gain_points=gain)
+    request = PlanRequest(
+        agent_name=agent_name,
+        examples=examples,
+        top_up_examples=top_up_examples,
+        margin_points=margin,
+        gain_points=gain,
+    )
     return await plan_of_evaluation(current_caller().client, request)
 
 

@@ -9,6 +9,7 @@ from modelops.api.v1alpha1.approval import Approval
 from modelops.api.v1alpha1.rollout import Rollout, RolloutOffer
 from modelops.api.v1alpha1.trainingrun import Estimate, TrainingRun
 from modelops.client import AsyncClient, ClientError, NotFound
+from modelops.domain.rollout.offer import of_which
 from modelops.tools.errors import ToolRefused
 from modelops.tools.results import Change
 
@@ -191,7 +192,7 @@ def describe_rollout(rollout: Rollout, offer: RolloutOffer) -> list[tuple[str, s
         ("agent", spec.agent_model_ref.name),
         ("candidate", _candidate(rollout)),
         ("why", offer.why),
-        ("evaluation", f"up to ${offer.evaluation_usd}"),
+        ("evaluation", f"up to ${offer.evaluation_usd}{of_which(offer)}"),
         ("canary", f"up to ${offer.canary_usd}"),
         ("together", f"up to ${offer.high_usd}; spec.maxUSD is ${spec.max_usd}"),
     ]
@@ -200,6 +201,12 @@ def describe_rollout(rollout: Rollout, offer: RolloutOffer) -> list[tuple[str, s
         lines.append(
             ("afterwards", f"${offer.standing_usd_per_month} a month; the stable model costs {today}")
         )
+        if offer.baseline_use is not None and offer.baseline_use.message:
+            lines.append(("until now", offer.baseline_use.message))
+        if offer.break_even_requests_per_day is not None:
+            lines.append(
+                ("break-even", f"cheaper from {offer.break_even_requests_per_day:,} requests a day on")
+            )
     return [
         *lines,
         ("valid until", _until(offer.valid_until)),

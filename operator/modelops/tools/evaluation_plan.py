@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from modelops.api.v1alpha1.rollout import Evaluation
+from modelops.api.v1alpha1.rollout import Evaluation, Rollout
 from modelops.client import AsyncClient
 from modelops.domain.gates.evaluation_plan import (
     EXPECTED_GAIN,
@@ -14,6 +14,7 @@ from modelops.domain.gates.evaluation_plan import (
     has_poor_chance,
     plan_evaluation,
 )
+from modelops.domain.gates.two_looks import FEWEST_EXAMPLES, LEAST_FACTOR, MOST_FACTOR
 from modelops.domain.rollout.evaluation_scores import shown_call_seconds, shown_disagreement
 from modelops.tools.agents import find_agent
 from modelops.tools.candidates import read_record
@@ -34,6 +35,8 @@ class PlanRequest:
     margin_points: str | None = None
     gain_points: str | None = None
     disagree_points: str | None = None
+    top_up_examples: int | None = None
+    """Examples of both looks, where `examples` are those of the first of two."""
 
 
 async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> EvaluationChances:
@@ -52,12 +55,14 @@ async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> Evalu
         raise ToolRefused(
             f"agent {agent.spec.agent} was never evaluated: say with how many examples it would be"
         )
+    first, examples = _looks(request, spec, examples)
     langsmith = agent.spec.langsmith
     name = spec.dataset or (langsmith and langsmith.evaluation_dataset) or ""
     margin = request.margin_points or spec.margin_points
     plan = plan_evaluation(
         Assumptions(
             examples=examples,
+            first_look=first,
             margin_points=default_margin_points(examples) if margin is None else _points("margin", margin),
             goal=spec.goal,
             disagree_points=_points(
@@ -81,9 +86,39 @@ async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> Evalu
         pass_if_expected_gain=float(plan.pass_if_expected_gain),
         pass_if_half_margin_worse=float(plan.pass_if_half_margin_worse),
         minutes=plan.minutes,
+        first_look_examples=plan.looks[0].examples if plan.looks else None,
+        second_look_if_equal=float(plan.second_look_if_equal) if plan.second_look_if_equal else None,
+        limit_usd=float(agent.spec.budget.approval_above_usd),
+        last_estimate_usd=_last_estimate(last),
         is_poor=has_poor_chance(plan),
         message=plan.message,
     )
+
+
+def _last_estimate(last: Rollout | None) -> float | None:
+    """What the agent's last rollout with an evaluation was estimated at."""
+    if last is None or last.status.estimate_usd is None:
+        return None
+    return float(last.status.estimate_usd)
+
+
+def _looks(request: PlanRequest, spec: Evaluation, examples: int) -> tuple[int | None, int]:
+    """The examples of the first of two looks, None where there is one, and those of all looks.
+
+    Where the request names no numbers, both looks are those of the agent's last evaluation.
+
+    Raises ToolRefused where the second look is not 1.5 to 3 times the first.
+    """
+    both = request.top_up_examples
+    if both is None:
+        declared = request.examples is None and spec.top_up is not None and spec.max_examples is not None
+        return (spec.max_examples, spec.top_up.max_examples) if declared and spec.top_up else (None, examples)
+    if examples < FEWEST_EXAMPLES or not LEAST_FACTOR * examples <= both <= MOST_FACTOR * examples:
+        raise ToolRefused(
+            f"a top-up to {both} examples after {examples}: write 1.5 to 3 times the examples of the first look, which "
+            f"must be at least {FEWEST_EXAMPLES}"
+        )
+    return examples, both
 
 
 def _points(what: str, text: str) -> Decimal:

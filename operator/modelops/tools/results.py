@@ -78,6 +78,19 @@ class MetricComparison(Result):
     unit: str
 
 
+class LookAtResults(Result):
+    """One of two looks at the results of an evaluation."""
+
+    examples: int = Field(description="Examples of this look, those of the first one included.")
+    error_pct: float = Field(
+        description="Probability in percent, at most, with which this look lets a model pass that is worse by the "
+        "margin."
+    )
+    improvement_pct: float | None
+    interval_points: tuple[float, float] | None
+    verdict: str = Field(description="pass, fail or inconclusive.")
+
+
 class Comparison(Result):
     """A model compared with the one that serves the agent now, on held-out examples."""
 
@@ -106,6 +119,9 @@ class Comparison(Result):
     message: str
     report_url: str | None = Field(
         default=None, description="The report with examples side by side, on the Hub."
+    )
+    looks: tuple[LookAtResults, ...] = Field(
+        default=(), description="Where two looks were declared: those that were taken. The last one decided."
     )
 
 
@@ -161,6 +177,16 @@ class EvaluationChances(Result):
     minutes: int = Field(description="Estimated minutes for the answers of both models.")
     is_poor: bool = Field(
         description="Whether even the expected gain is probably not shown: such an evaluation is refused."
+    )
+    first_look_examples: int | None = Field(
+        default=None, description="Examples of the first of two looks; null where there is one."
+    )
+    second_look_if_equal: float | None = Field(
+        default=None, description="Probability that an equal candidate needs the second look."
+    )
+    limit_usd: float = Field(description="The most that it may cost where no max_usd is given.")
+    last_estimate_usd: float | None = Field(
+        default=None, description="Estimated cost of the agent's last rollout with an evaluation."
     )
     message: str
 

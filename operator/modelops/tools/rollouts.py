@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import ArmResult, Rollout, RolloutPhase
+from modelops.api.v1alpha1.top_up import LookResult
 from modelops.client import AsyncClient, has_finished
 from modelops.domain.versions import release_version
 from modelops.tools.agents import find_agent
@@ -17,7 +18,7 @@ from modelops.tools.candidates import candidate_of, read_record
 from modelops.tools.conditions import number, what_happens
 from modelops.tools.errors import ToolRefused
 from modelops.tools.names import create_once
-from modelops.tools.results import Comparison, Deployment, MetricComparison
+from modelops.tools.results import Comparison, Deployment, LookAtResults, MetricComparison
 from modelops.tools.waiting import decided_or_latest, ended_or_latest, follow
 
 METRICS: Final = ("accuracy", "latency", "cost_per_1k_tokens")
@@ -39,6 +40,7 @@ class EvaluationRequest:
     for a team's own; `threshold` and `margin_points` as there. What is None comes from the agent's last Rollout, and
     then from the API's defaults. The scorer has none: it comes from the AgentModel's langsmith.scorer, and without that
     the Rollout ends before anything is paid, with a suggestion from the dataset.
+    `top_up_examples`: examples of both looks, where there shall be a second one if the first decides nothing.
     `accept_low_power` never comes from there: it is about one evaluation.
     `max_usd`: the most that it may cost; None for the approval threshold of the agent, of a deployment for the month's
     budget, of which what is above the threshold needs an approval.
@@ -52,6 +54,7 @@ class EvaluationRequest:
     threshold: str | None = None
     margin_points: str | None = None
     max_examples: int | None = None
+    top_up_examples: int | None = None
     expected_gain_points: str | None = None
     accept_low_power: bool = False
     max_usd: str | None = None
@@ -197,8 +200,7 @@ async def _spec_and_last_rollout(
     evaluation |= _scorer(request, agent, evaluation.get("scorer"))
     if request.margin_points:
         evaluation["marginPoints"] = request.margin_points
-    if request.max_examples:
-        evaluation["maxExamples"] = request.max_examples
+    evaluation |= _looks(request, evaluation)
     if request.expected_gain_points:
         evaluation["expectedGainPoints"] = request.expected_gain_points
     if request.accept_low_power:
@@ -211,6 +213,23 @@ async def _spec_and_last_rollout(
         "requestedBy": (await client.whoami()).name,
     }
     return agent, spec, last
+
+
+def _looks(request: EvaluationRequest, evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The fields for the number of examples and of looks, as the request changes them.
+
+    What does not fit to them is taken out of `evaluation`, which is that of the agent's last Rollout: a second look of
+    another first one, and a question to a person where no canary could be tried.
+    """
+    changed: dict[str, Any] = {"maxExamples": request.max_examples} if request.max_examples else {}
+    if request.top_up_examples:
+        changed |= {"topUp": {"maxExamples": request.top_up_examples}, "onInconclusive": "TopUp"}
+    elif request.max_examples and evaluation.pop("topUp", None):
+        evaluation.pop("onInconclusive", None)
+    moves_in_steps = isinstance(request, DeploymentRequest) and request.rollout_strategy != "immediate"
+    if evaluation.get("onInconclusive") == "RequireApproval" and not moves_in_steps:
+        evaluation.pop("onInconclusive")
+    return changed
 
 
 def _scorer(request: EvaluationRequest, agent: AgentModel, last: dict[str, Any] | None) -> dict[str, Any]:
@@ -296,6 +315,18 @@ def comparison_of(
         created=created,
         message=what_happens(rollout),
         report_url=(status.report_url or None) if status else None,
+        looks=tuple(_look(one) for one in status.looks) if status else (),
+    )
+
+
+def _look(one: LookResult) -> LookAtResults:
+    low, high = (number(end) for end in one.interval_points)
+    return LookAtResults(
+        examples=one.examples,
+        error_pct=float(one.error_percent),
+        improvement_pct=number(one.difference_points),
+        interval_points=(low, high) if low is not None and high is not None else None,
+        verdict=one.verdict,
     )
 
 

@@ -21,7 +21,7 @@ from modelops.infra_agent.hosting import NO_MESSAGE, read_memory, take_turn
 from modelops.infra_agent.state import Conversation
 
 AGENTS = ("docs", "cicd")
-NUMBERS = ("max_usd", "percent")
+NUMBERS = ("max_usd", "percent", "examples")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Slots:
     max_usd: float | None = None
     condition: str | None = None
     run: str | None = None
+    examples: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def read_literally(message: str, context: Sequence[str], agents: Sequence[str]) 
     values: dict[str, Any] = dict(word.split("=", 1) for word in words if "=" in word)
     question, about = values.pop("question", None), values.pop("about", None)
     of_plan, by_model = (bool(values.pop(name, "")) for name in ("of_plan", "by_model"))
-    numbers = {name: float(values.pop(name)) for name in NUMBERS if name in values}
+    numbers: dict[str, Any] = {name: float(values.pop(name)) for name in NUMBERS if name in values}
     return Meaning(
         intent=intent,
         agent=named[0] if len(named) == 1 else None,

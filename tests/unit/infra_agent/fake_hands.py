@@ -9,7 +9,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.client import ClientError
-from modelops.infra_agent.hands import AgentFacts, Offer, Prepared, Running, WayBack
+from modelops.infra_agent.hands import AgentFacts, Offer, Prepared, Running, TeamSettings, WayBack
 from modelops.tools.candidates import NEWEST
 from modelops.tools.collecting import Failures
 from modelops.tools.errors import ToolRefused
@@ -18,6 +18,7 @@ from modelops.tools.results import (
     Change,
     Comparison,
     Deployment,
+    EvaluationChances,
     JobProgress,
     MetricComparison,
     Spending,
@@ -186,6 +187,23 @@ class FakeHands:
             max_usd=request.max_usd or "10",
             basis=f"{named} {self.scorer} {self.current}",
             made=key in self.created,
+        )
+
+    async def chances(self, agent: str, *, examples: int | None, team: TeamSettings) -> EvaluationChances:
+        return EvaluationChances(
+            agent_name=agent,
+            examples=examples or 150,
+            margin_points=10,
+            disagreement_points=20,
+            expected_gain_points=2,
+            pass_if_equal=0.84,
+            pass_if_expected_gain=0.94,
+            pass_if_half_margin_worse=0.37,
+            minutes=4,
+            is_poor=False,
+            limit_usd=10,
+            last_estimate_usd=1.2,
+            message=f"With {examples or 150} examples a candidate passes in 84 % of evaluations if it is equal.",
         )
 
     async def evaluate(self, request: EvaluationRequest, *, key: str) -> Comparison:

@@ -38,6 +38,7 @@ RUNNING = ("chef: Training docs-train-1c2f of docs has started.",)
         ("how is it going?", RUNNING, "monitor", "docs"),
         ("model history of docs", (), "history", "docs"),
         ("what did docs cost?", (), "cost", "docs"),
+        ("what would an evaluation of docs tell me?", (), "cost", "docs"),
         ("roll docs back and train cicd", (), "rollback", "docs"),
         ("Deploy docs v3 if the eval is above 80 %", (), "deploy", "docs"),
         ("docs keeps missing error handling", (), "ambiguous", "docs"),

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelops.api.v1alpha1.approval import Approval, Username
+from modelops.api.v1alpha1.baseline_use import BaselineUse
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
 from modelops.api.v1alpha1.judge import Judge, JudgeResult
 from modelops.api.v1alpha1.meta import (
@@ -26,6 +27,7 @@ from modelops.api.v1alpha1.meta import (
     StatusModel,
 )
 from modelops.api.v1alpha1.scorer import Scorer
+from modelops.api.v1alpha1.top_up import TOP_UP_RULES, LookResult, PlannedLook, TopUp
 
 _COMMIT = r"^[0-9a-f]{40}$"
 _VERSION = r"^v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?$"
@@ -85,10 +87,11 @@ class OnInconclusive(StrEnum):
     """What follows from an evaluation that decides nothing."""
 
     REQUIRE_APPROVAL = "RequireApproval"
+    TOP_UP = "TopUp"
     REJECT = "Reject"
 
 
-class Evaluation(ApiModel):
+class Evaluation(ApiModel, json_schema_extra=rules(*TOP_UP_RULES)):
     """The comparison of the candidate with the stable model on held-out examples."""
 
     dataset: DatasetRef | None = Field(
@@ -147,8 +150,13 @@ class Evaluation(ApiModel):
         default=None,
         description="What follows if the evaluation shows neither that the candidate is within the margin nor that it "
         "is worse. RequireApproval asks a person: after the approval the canary stays at its first weight until a "
-        "person approves the rest. Reject rejects the candidate. If it is empty, a canary requires an approval, and "
-        "other strategies reject.",
+        "person approves the rest. TopUp asks both models about more examples first (topUp), and decides on all of "
+        "them together; if that decides nothing either, a canary requires an approval, and other strategies reject. "
+        "Reject rejects the candidate. If it is empty, a canary requires an approval, and other strategies reject.",
+    )
+    top_up: TopUp | None = Field(
+        default=None,
+        description="The second look of onInconclusive TopUp. Limits, budget and approval cover both looks.",
     )
     timeout_seconds: int | None = Field(
         default=None,
@@ -415,7 +423,21 @@ class RolloutOffer(StatusModel):
         alias="callsUSD",
         description="Part of evaluationUSD for calls that are billed one by one, such as those of OpenRouter.",
     )
-    examples: int = Field(default=0, ge=0, description="Number of examples that both models would be asked.")
+    examples: int = Field(
+        default=0,
+        ge=0,
+        description="Number of examples that both models would be asked; with a second look those of both.",
+    )
+    first_look_examples: int = Field(
+        default=0,
+        ge=0,
+        description="Part of examples for the first of two looks. 0 without evaluation.topUp.",
+    )
+    second_look_if_equal: Measured | None = Field(
+        default=None,
+        description="Probability that the second look is needed for a candidate which is as good as the stable model. "
+        "Empty without evaluation.topUp.",
+    )
     canary_usd: Money = Field(
         default="0.00", alias="canaryUSD", description="Part of highUSD for the canary's endpoint."
     )
@@ -430,6 +452,17 @@ class RolloutOffer(StatusModel):
         alias="baselineUSDPerMonth",
         description="Cost of the stable model's endpoint, in US dollars per month. Empty for a model that is billed "
         "per call.",
+    )
+    baseline_use: BaselineUse | None = Field(
+        default=None,
+        description="What the stable model was used for in the 30 days before the evaluation was planned, and what "
+        "that cost. Empty for an undo.",
+    )
+    break_even_requests_per_day: int | None = Field(
+        default=None,
+        ge=0,
+        description="Requests a day from which the candidate's endpoint is cheaper than the stable model. Empty if the "
+        "stable model has an endpoint of its own, or the price of its requests is not known.",
     )
     why: str = Field(default="", max_length=1024, description="Why a person must approve, for people.")
     asked_at: datetime = Field(
@@ -514,7 +547,10 @@ class EvaluationPlan(StatusModel):
     Probabilities are exact sums for models that disagree as often as assumed; they are from 0 to 1.
     """
 
-    examples: int = Field(ge=0, description="Number of held-out examples that both models will be asked.")
+    examples: int = Field(
+        ge=0,
+        description="Number of held-out examples that both models will be asked; with a second look those of both.",
+    )
     margin_points: Measured = Field(
         description="Margin in percentage points: that of the spec, or what follows from the number of examples."
     )
@@ -533,6 +569,17 @@ class EvaluationPlan(StatusModel):
     )
     pass_if_half_margin_worse: Measured = Field(
         description="Probability that a candidate passes which is worse by half the margin."
+    )
+    looks: tuple[PlannedLook, ...] = Field(
+        default=(),
+        max_length=2,
+        description="The two looks of evaluation.topUp. Empty without it. The probabilities above are those of a pass "
+        "at either look.",
+    )
+    second_look_if_equal: Measured | None = Field(
+        default=None,
+        description="Probability that the second look is needed for a candidate which is as good as the stable model. "
+        "Empty without evaluation.topUp.",
     )
     minutes: int = Field(
         ge=0,
@@ -554,6 +601,10 @@ class EvaluationStatus(StatusModel):
         description="What the evaluation is likely to show. It is written before anything is paid for; empty before.",
     )
 
+    baseline_use: BaselineUse | None = Field(
+        default=None,
+        description="What the stable model was used for in the last 30 days, and what that cost. Empty for an undo.",
+    )
     examples: int = Field(
         default=0, ge=0, description="Number of held-out examples that both models were asked."
     )
@@ -638,6 +689,11 @@ class EvaluationStatus(StatusModel):
     )
     judge: JudgeResult | None = Field(
         default=None, description="What the judge said of the answers. Empty without spec.evaluation.judge."
+    )
+    looks: tuple[LookResult, ...] = Field(
+        default=(),
+        max_length=2,
+        description="The looks that were taken, in order; the last one decided. Empty without spec.evaluation.topUp.",
     )
     findings: tuple[Annotated[str, Field(max_length=512)], ...] = Field(
         default=(),

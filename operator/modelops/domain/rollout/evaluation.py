@@ -184,6 +184,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "agent": record.agent,
         "dataset": evaluation_dataset(state),
         "as_of": None,
+        "project": agent.spec.langsmith.project if agent.spec.langsmith else None,
         "arms": {
             "baseline": side(
                 record.stable, "MODELOPS_BASELINE_KEY", stable.usd_micro_per_hour if stable else None
@@ -202,6 +203,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "repetitions": 1,
         "concurrency": spec.concurrency,
         "max_examples": spec.max_examples,
+        "top_up_examples": spec.top_up.max_examples if spec.top_up else None,
         "timeout_seconds": spec.timeout_seconds or ANSWER_SECONDS,
         "max_p95_ms": spec.max_p95_milliseconds,
         **assumptions(state),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from modelops.api.v1alpha1.baseline_use import BaselineUse
 from modelops.api.v1alpha1.rollout import EvaluationPlan, EvaluationStatus, RolloutPhase
 from modelops.domain.gates.evaluation_plan import has_poor_chance
 from modelops.domain.reasons import RolloutReason
@@ -25,12 +29,14 @@ def ensure_evaluation_planned(state: State) -> RolloutPlan | None:
         return None
     plan = EvaluationPlan.model_validate(found)
     record, version = state.require_record(), dataset_version(state, program.result.get("as_of"))
+    fewer = map(str, program.result.get("look_findings") or ())
     choices = evaluation_choices(state, margin_points=plan.margin_points)
     planned = EvaluationStatus(
         plan=plan,
+        baseline_use=baseline_use_of(program.result),
         dataset_version=version[:300],
         candidates_compared=looks_with_next(record, version),
-        findings=tuple(finding[:512] for finding in look_findings(record, version, choices)),
+        findings=tuple(finding[:512] for finding in (*fewer, *look_findings(record, version, choices))),
     )
     if has_poor_chance(plan) and not state.rollout.spec.evaluation.accept_low_power:
         return latch_abort(state, RolloutReason.LowPower, _refusal(plan), evaluation=planned)
@@ -44,6 +50,12 @@ def ensure_evaluation_planned(state: State) -> RolloutPlan | None:
         after=0,
         evaluation=planned,
     )
+
+
+def baseline_use_of(result: Mapping[str, Any]) -> BaselineUse | None:
+    """What the check found of the stable model's use; None where it is of an older operator."""
+    found = result.get("baseline_use")
+    return BaselineUse.model_validate(found) if found is not None else None
 
 
 def _refusal(plan: EvaluationPlan) -> str:

@@ -7,7 +7,10 @@ from typing import Any
 
 from modelops.api.v1alpha1.judge import JudgeResult
 from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
+from modelops.api.v1alpha1.top_up import LookResult
+from modelops.domain.conditions import condition_of
 from modelops.domain.facts import UNSEEN
+from modelops.domain.gates.two_looks import SECOND_LOOK
 from modelops.domain.money import dollars, micro
 from modelops.domain.plan import Announce, Plan
 from modelops.domain.reasons import RolloutReason
@@ -33,6 +36,7 @@ from modelops.domain.rollout.review import asks_a_person
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.rollout.targets import require_candidate_target
+from modelops.ports import ProgramState
 
 
 def ensure_evaluated(state: State) -> RolloutPlan | None:
@@ -45,7 +49,7 @@ def ensure_evaluated(state: State) -> RolloutPlan | None:
     if program is None or (not program.running and program.result is None):
         return start_program(state, EvaluationProgram.EVALUATION, require_candidate_target(state))
     if program.result is None:
-        return await_evaluation(state)
+        return await_evaluation(state, program)
     result = program.result
     if not result.get("ok"):
         return report_failed_program(
@@ -56,11 +60,17 @@ def ensure_evaluated(state: State) -> RolloutPlan | None:
     return apply_verdict(state, verdict, explanation)
 
 
-def await_evaluation(state: State) -> RolloutPlan:
-    """Waits for the running program. A status that says that it cannot run is written anew."""
-    if state.rollout.status.reason != RolloutReason.ProgramNotRunning.value:
+def await_evaluation(state: State, program: ProgramState) -> RolloutPlan:
+    """Waits for the running program. A status that says that it cannot run is written anew, and so is one that does
+    not say yet that the second of two looks has begun."""
+    dataset, is_said = evaluation_dataset(state), True
+    message = f"asking both models about {dataset}"
+    if program.progress.get("stage") == SECOND_LOOK:
+        message = f"the first look decided nothing: asking both models about further examples of {dataset}"
+        ready = condition_of(state.rollout.status.conditions, "Ready")
+        is_said = ready is not None and ready.message == message
+    if is_said and state.rollout.status.reason != RolloutReason.ProgramNotRunning.value:
         return Plan(requeue_after=POLL_SECONDS)
-    message = f"asking both models about {evaluation_dataset(state)}"
     return wait_in_phase(
         state, RolloutPhase.EVALUATING, RolloutReason.Evaluating, message, after=POLL_SECONDS
     )
@@ -133,6 +143,7 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
     planned = state.rollout.status.evaluation
     return EvaluationStatus(
         plan=planned.plan if planned is not None else None,
+        baseline_use=planned.baseline_use if planned is not None else None,
         examples=int(result["n"]),
         baseline=parse_arm(result["baseline"]),
         candidate=parse_arm(result["candidate"]),
@@ -152,6 +163,7 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         recorded=bool(result.get("recorded", True)),
         basis=evaluation_basis(state),
         candidates_compared=looks_with_next(record, version),
+        looks=tuple(LookResult.model_validate(one) for one in result.get("looks") or ()),
         judge=JudgeResult.model_validate(result["judge"]) if result.get("judge") else None,
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )

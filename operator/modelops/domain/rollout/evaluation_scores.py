@@ -74,6 +74,8 @@ def evaluation_choices(state: State, *, margin_points: str) -> str:
     """What a person chooses for an evaluation, as text: margin, number of examples, scorer and goal."""
     spec, scorer = state.rollout.spec.evaluation, evaluation_scorer(state)
     examples = "all examples" if spec.max_examples is None else f"maxExamples {spec.max_examples}"
+    if spec.top_up is not None:
+        examples += f" topped up to {spec.top_up.max_examples}"
     scored = f"scorer {scorer.name or scorer.type.value} from {scorer.threshold}" if scorer else "no scorer"
     return f"marginPoints {margin_points}, {examples}, {scored}, goal {spec.goal.value}"
 

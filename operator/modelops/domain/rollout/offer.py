@@ -13,6 +13,7 @@ from modelops.domain.record import EndpointEntry, Target
 from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.planned_cost import RolloutCost
+from modelops.domain.rollout.price_of_promotion import break_even_requests_per_day
 from modelops.domain.rollout.state import State
 from modelops.grammar import counted
 
@@ -32,16 +33,24 @@ class Proposal:
 def offer_of(state: State, proposal: Proposal, *, asked_at: datetime) -> RolloutOffer:
     """The offer that is made now."""
     cost, baseline = proposal.cost, stable_endpoint(state)
-    calls = cost.calls
+    calls, evaluation = cost.calls, state.rollout.status.evaluation
+    plan = evaluation.plan if evaluation is not None and not evaluation.verdict else None
+    use = evaluation.baseline_use if evaluation is not None else None
     return RolloutOffer(
         stage=proposal.stage,
         high_usd=dollars(cost.planned),
         evaluation_usd=dollars(cost.evaluation),
         calls_usd=dollars(calls.calls),
         examples=calls.examples,
+        first_look_examples=plan.looks[0].examples if plan is not None and plan.looks else 0,
+        second_look_if_equal=plan.second_look_if_equal if plan is not None else None,
         canary_usd=dollars(cost.canary),
         standing_usd_per_month=dollars(cost.standing) if cost.standing else None,
         baseline_usd_per_month=dollars(baseline.usd_micro_per_hour * HOURS_PER_MONTH) if baseline else None,
+        baseline_use=use,
+        break_even_requests_per_day=break_even_requests_per_day(
+            standing_micro_usd=cost.standing, use=use, baseline_has_endpoint=baseline is not None
+        ),
         why=proposal.why,
         asked_at=asked_at,
         valid_until=valid_until(state.now, asked_since=asked_at, seconds=state.settings.approval_seconds),
@@ -92,9 +101,18 @@ def describe_offer(offer: RolloutOffer) -> str:
 
 def of_which(offer: RolloutOffer) -> str:
     """The size of the evaluation, and the part of its cost that is billed per call."""
-    examples = f" with {counted(offer.examples, 'example')}" if offer.examples else ""
+    examples = f" with {counted(offer.examples, 'example')}{looks_of(offer)}" if offer.examples else ""
     calls = micro(offer.calls_usd)
     return f"{examples}, of which {display_usd(calls)} for calls to OpenRouter" if calls else examples
+
+
+def looks_of(offer: RolloutOffer) -> str:
+    """The part of the examples that is asked first, and how probable the rest is; empty where there is one look."""
+    if not offer.first_look_examples or offer.second_look_if_equal is None:
+        return ""
+    further = offer.examples - offer.first_look_examples
+    probable = f"{float(offer.second_look_if_equal) * 100:.0f} % probable for an equal model"
+    return f" ({offer.first_look_examples} first, and {further} more where they decide nothing: {probable})"
 
 
 def standing_words(offer: RolloutOffer) -> str:
@@ -108,8 +126,19 @@ def standing_words(offer: RolloutOffer) -> str:
     )
     return (
         f". After a promotion its endpoint costs {display_usd(micro(offer.standing_usd_per_month))} a month; today "
-        f"{today}"
+        f"{today}{use_words(offer)}"
     )
+
+
+def use_words(offer: RolloutOffer) -> str:
+    """What the stable model was used for, and from when on the candidate is cheaper; empty where nobody looked."""
+    use = offer.baseline_use
+    if use is None:
+        return ""
+    words = f": {use.message}" if use.message else ""
+    if offer.break_even_requests_per_day is None:
+        return words
+    return f"{words}. The endpoint is cheaper from {offer.break_even_requests_per_day:,} requests a day on"
 
 
 def stable_endpoint(state: State) -> EndpointEntry | None:

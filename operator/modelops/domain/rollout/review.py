@@ -20,7 +20,7 @@ from modelops.domain.rollout.state import State
 
 
 def asks_a_person(state: State) -> bool:
-    """Whether a person decides if the evaluation does not; the default of a canary."""
+    """Whether a person decides if the evaluation does not; the default of a canary, also after a second look."""
     is_canary = state.rollout.spec.strategy.canary is not None
     return is_canary and state.rollout.spec.evaluation.on_inconclusive is not OnInconclusive.REJECT
 

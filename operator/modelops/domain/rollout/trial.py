@@ -6,7 +6,7 @@ from datetime import datetime
 
 from modelops.api.v1alpha1.rollout import ApprovalStage, RolloutOffer, RolloutPhase
 from modelops.domain.digest import digest_of
-from modelops.domain.money import dollars
+from modelops.domain.money import dollars, micro
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import CountHealthyTime, RolloutPlan
@@ -18,8 +18,9 @@ from modelops.domain.rollout.approval import (
     used_approval,
 )
 from modelops.domain.rollout.deadline import latest_end
-from modelops.domain.rollout.endpoint_cost import reservation_of
-from modelops.domain.rollout.offer import DIGEST_FORM
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_of
+from modelops.domain.rollout.offer import DIGEST_FORM, stable_endpoint
+from modelops.domain.rollout.price_of_promotion import break_even_requests_per_day
 from modelops.domain.rollout.review import is_on_trial
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
@@ -48,10 +49,20 @@ def ask_for_the_rest(state: State) -> RolloutPlan:
     weight, status = state.require_intent().weight, state.rollout.status
     reservation, until = reservation_of(state), latest_end(state) or state.now
     seen = f" {status.analysis.message}." if status.analysis is not None and status.analysis.message else ""
+    evaluation, baseline = status.evaluated, stable_endpoint(state)
+    use = evaluation.baseline_use if evaluation is not None else None
+    standing = status.standing_usd_per_month
     offer = RolloutOffer(
         stage=ApprovalStage.PROMOTION,
         high_usd=dollars(reservation.usd_micro) if reservation is not None else "0.00",
-        standing_usd_per_month=status.standing_usd_per_month,
+        standing_usd_per_month=standing,
+        baseline_usd_per_month=dollars(baseline.usd_micro_per_hour * HOURS_PER_MONTH) if baseline else None,
+        baseline_use=use,
+        break_even_requests_per_day=break_even_requests_per_day(
+            standing_micro_usd=micro(standing) if standing else 0,
+            use=use,
+            baseline_has_endpoint=baseline is not None,
+        ),
         why=f"the evaluation decided nothing, so the candidate stays at {weight} percent of sessions until a person "
         f"approves the rest.{seen}",
         asked_at=state.now.replace(microsecond=0),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import fmean
+from typing import Any
 
 from modelops.datasets.sensitive import find_sensitive
 from modelops.domain.gates.tool_calls import said
@@ -96,10 +97,12 @@ def report_of(
     findings: Sequence[str],
     experiment_url: str,
     judge: str = "",
+    looks: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """The report of this evaluation.
 
-    `explanation` is the result in sentences, `dataset` is its name and version, and `judge` what a judge said.
+    `explanation` is the result in sentences, `dataset` is its name and version, `judge` what a judge said, and
+    `looks` what each of two looks found.
     """
     success = {
         (arm, question.example): fmean(
@@ -127,6 +130,7 @@ def report_of(
             ("goal", request.goal.value),
             ("models", " and ".join(f"{request.arms[arm].model} ({versions[arm]})" for arm in ARMS)),
             *((("judge (report only)", judge),) if judge else ()),
+            *_look_facts(looks),
             ("rollout uid", request.rollout),
         ),
         findings=tuple(findings),
@@ -137,6 +141,17 @@ def report_of(
         slices=tuple(_slices(questions, success)),
         experiment_url=experiment_url,
     )
+
+
+def _look_facts(looks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """A line for each of two looks; nothing where one was planned."""
+    for number, look in enumerate(looks, start=1):
+        low, high = look["intervalPoints"]
+        yield (
+            f"look {number} of 2",
+            f"{look['examples']} examples, error {look['errorPercent']} %: {look['verdict']}, difference "
+            f"{look['differencePoints']} points, interval {low} to {high}",
+        )
 
 
 def _numbers(outcome: Outcome, answers: Sequence[Answer]) -> Iterator[tuple[str, Mapping[ArmName, str]]]:

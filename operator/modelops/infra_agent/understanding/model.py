@@ -64,6 +64,8 @@ class Slots(BaseModel):
     """The most that may be spent, in US dollars."""
     condition: str | None = None
     """The person's own words of what must hold first."""
+    examples: int | None = None
+    """How many examples an evaluation would have, where it is asked what one would cost or show."""
     run: str | None = None
     """The name of a run or evaluation (`tr-12`)."""
 
@@ -86,7 +88,8 @@ class Understanding(BaseModel):
     question: str | None = None
     """The one question to ask the person; set if, and only if, the intent is ambiguous."""
     about: Intent | None = None
-    """Where the intent is ambiguous: what is wanted, as far as that is known."""
+    """Where the intent is ambiguous: what is wanted, as far as that is known. Where it asks about money: EVALUATE if it
+    is about an evaluation that nobody has started."""
     certain: bool = True
     """False: a model may be asked, and `settle` decides what of its answer counts."""
     of_plan: bool = False

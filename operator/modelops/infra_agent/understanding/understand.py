@@ -18,6 +18,7 @@ from modelops.infra_agent.understanding.left_out import left_alone, without_what
 from modelops.infra_agent.understanding.lexicon import METHODS
 from modelops.infra_agent.understanding.model import Intent, Slots, Understanding
 from modelops.infra_agent.understanding.pauses import pauses
+from modelops.infra_agent.understanding.plan_questions import asks_for_the_plan
 from modelops.infra_agent.understanding.reading import read
 from modelops.infra_agent.understanding.repeat_rules import tries_again
 from modelops.infra_agent.understanding.replies import with_agent
@@ -187,6 +188,7 @@ RULES: tuple[Callable[[Message], Understanding | None], ...] = (
     taken_back,
     pauses,
     other_work,
+    asks_for_the_plan,
     asks_general,
     asks_with_hands_off,
     imagines,
