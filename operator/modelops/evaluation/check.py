@@ -12,11 +12,13 @@ from urllib.parse import quote
 
 from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.domain.gates.evaluation_plan import Assumptions, plan_evaluation
+from modelops.evaluation.agent.fitness import require_agent
 from modelops.evaluation.cover import cover
 from modelops.evaluation.judge.answers import JUDGE_KEY, judge_address
 from modelops.evaluation.judge.fitness import require_fit_judge
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.price_list import answer_to
+from modelops.evaluation.production.sample import read_sample
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
 from modelops.workdir import ProgramFailure, WorkDir, run_program
@@ -34,20 +36,24 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
         failure = _key_refusal(name, request.arms[name]) or _model_refusal(name, request.arms[name])
         if failure is not None:
             raise failure
+    require_agent(request)
+    sample = read_sample(work, request, questions)
+    production = sample.questions if sample is not None else ()
+    findings += sample.findings if sample is not None else ()
     require_fit_judge(request)
     if (failure := _judge_key_refusal(request)) is not None:
         raise failure
     return {
         "examples": len(questions),
-        **cover(request, questions),
+        **cover(request, questions, production=production),
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,
-        "plan": _plan(request, len(questions)).wire(),
+        "plan": _plan(request, len(questions), production=len(production)).wire(),
     }
 
 
-def _plan(request: Request, examples: int) -> EvaluationPlan:
+def _plan(request: Request, examples: int, *, production: int = 0) -> EvaluationPlan:
     """What the evaluation is likely to show."""
     return plan_evaluation(
         Assumptions(
@@ -59,6 +65,7 @@ def _plan(request: Request, examples: int) -> EvaluationPlan:
             gain_points=request.expected_gain_points,
             concurrency=request.concurrency,
             calls_each=request.repetitions,
+            other_calls=len(ARMS) * production,
             call_seconds=request.call_seconds,
         )
     )

@@ -35,6 +35,7 @@ def result_document(request: Request, outcome: Outcome) -> dict[str, Any]:
         "scorer": request.require_scorer().described,
         "threshold": threshold_of(request),
         "alpha": str(request.alpha),
+        "target": request.target.value,
         "verdict": outcome.verdict.value,
         "recommendation": outcome.verdict.recommendation,
         "discordant": None if pairs is None else {"b": pairs.gained, "c": pairs.lost},
@@ -51,7 +52,9 @@ def explain(request: Request, outcome: Outcome) -> str:
         f"{request.arms[arm].version} succeeds on {outcome.arms[arm].success * 100:.1f} %"
         for arm in reversed(ARMS)
     )
-    scorer = f"scorer {request.require_scorer().described}, threshold {threshold_of(request)}"
+    scorer = (
+        f"scorer {request.require_scorer().described}, threshold {threshold_of(request)}; {request.answerer}"
+    )
     confidence = round((1 - 2 * float(request.alpha)) * 100)
     return (
         f"Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "

@@ -29,7 +29,8 @@ _MARGINS: Final = tuple(Decimal(points) for points in (5, 10, 15, 20, 25, 30, 40
 class Assumptions:
     """What the plan is computed from. Points are percentage points, and `alpha` is the one-sided error probability.
 
-    `calls_each`: calls of each model for each example. `call_seconds`: seconds of one call.
+    `calls_each`: calls of each model for each example. `other_calls`: calls beside the examples. `call_seconds`:
+    seconds of one call.
     """
 
     examples: int
@@ -40,6 +41,7 @@ class Assumptions:
     gain_points: Decimal = EXPECTED_GAIN
     concurrency: int = 8
     calls_each: int = 1
+    other_calls: int = 0
     call_seconds: float = ASSUMED_CALL_SECONDS
 
     @property
@@ -58,7 +60,7 @@ def plan_evaluation(assumed: Assumptions) -> EvaluationPlan:
     equal = _passes(assumed, difference=0.0)
     gain = _passes(assumed, difference=_fraction(assumed.gain_points))
     worse = _passes(assumed, difference=-_fraction(assumed.margin_points) / 2)
-    calls = 2 * assumed.examples * assumed.calls_each
+    calls = 2 * assumed.examples * assumed.calls_each + assumed.other_calls
     minutes = math.ceil(math.ceil(calls / assumed.concurrency) * assumed.call_seconds / 60)
     plan = EvaluationPlan(
         examples=assumed.examples,

@@ -96,10 +96,12 @@ def report_of(
     findings: Sequence[str],
     experiment_url: str,
     judge: str = "",
+    production: str = "",
 ) -> Report:
     """The report of this evaluation.
 
-    `explanation` is the result in sentences, `dataset` is its name and version, and `judge` what a judge said.
+    `explanation` is the result in sentences, `dataset` is its name and version, `judge` what a judge said, and
+    `production` what became of recent inputs of production.
     """
     success = {
         (arm, question.example): fmean(
@@ -125,8 +127,10 @@ def report_of(
             ("dataset", dataset),
             ("scorer", f"{request.require_scorer().described}, a success from {threshold_of(request)}"),
             ("goal", request.goal.value),
+            ("asked", request.answerer),
             ("models", " and ".join(f"{request.arms[arm].model} ({versions[arm]})" for arm in ARMS)),
             *((("judge (report only)", judge),) if judge else ()),
+            *((("recent inputs of production (report only)", production),) if production else ()),
             ("rollout uid", request.rollout),
         ),
         findings=tuple(findings),
