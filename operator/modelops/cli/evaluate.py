@@ -72,6 +72,7 @@ def _print(found: Comparison, arguments: argparse.Namespace) -> None:
             else None,
             "interval": f"{interval[0]:+.1f} to {interval[1]:+.1f} points (90 %)" if interval else None,
             "examples": found.examples or None,
+            "evaluates": "the agent itself" if found.target == "agent" else "the model only",
             **{
                 one.name.replace(
                     "_", " "

@@ -88,7 +88,21 @@ def make_graph():
 
 no_agent = 7
 """
-NAMES = ["plain", "later", "with_calls", "own_choice", "other_model", "loops", "raises", "stops", "hangs", "graph", "builder", "make_graph", "no_agent"]
+NAMES = [
+    "plain",
+    "later",
+    "with_calls",
+    "own_choice",
+    "other_model",
+    "loops",
+    "raises",
+    "stops",
+    "hangs",
+    "graph",
+    "builder",
+    "make_graph",
+    "no_agent",
+]
 
 
 def install(folder: Path) -> Path:
