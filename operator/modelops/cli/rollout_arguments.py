@@ -47,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
         help="evaluate although a pass is improbable even with the expected gain",
     )
     parser.add_argument(
-        "--target",
+        "--ask",
         choices=["model", "agent"],
-        help="what answers: the model only, or the agent itself with each model (default: as in the agent's last "
+        help="what answers the examples: the model only, or the agent itself with each model (default: as in the agent's last "
         "rollout, or else model)",
     )
     parser.add_argument(
@@ -87,7 +87,7 @@ def evaluation_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "expected_gain_points": arguments.expected_gain,
         "accept_low_power": arguments.accept_low_power,
         "max_usd": arguments.max_usd,
-        "target": arguments.target,
+        "target": arguments.ask,
         "production_runs": arguments.production_runs,
     }
 
