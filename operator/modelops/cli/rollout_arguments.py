@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
     parser.add_argument(
         "--ask",
         choices=["model", "agent"],
-        help="what answers the examples: the model only, or the agent itself with each model (default: as in the agent's last "
-        "rollout, or else model)",
+        help="what answers the examples: the model only, or the agent itself with each model (default: as in the "
+        "agent's last rollout, or else model)",
     )
     parser.add_argument(
         "--production-runs",

@@ -19,7 +19,7 @@ from modelops.evaluation.judge.answers import judge_address, judge_answers
 from modelops.evaluation.model_client import is_final
 from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms
 from modelops.evaluation.production.answers import ask_production
-from modelops.evaluation.production.sample import read_sample
+from modelops.evaluation.production.sample import Sample, read_sample
 from modelops.evaluation.question import Question
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.report.content import report_of
@@ -52,7 +52,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
     request = request.for_questions(len(questions))
-    sample = read_sample(work, request, questions)
+    sample = _sample(work, request, questions, findings=findings)
     answers = _collect_answers(work, request, questions)
     work.progress("judging", done=len(answers), total=len(answers))
     scores = score_answers(request, questions, answers)
@@ -112,6 +112,17 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         "as_of": dataset.as_of,
         "findings": findings,
     }
+
+
+def _sample(
+    work: WorkDir, request: Request, questions: Sequence[Question], *, findings: list[str]
+) -> Sample | None:
+    """The sample of production. The check has read it, so what is wrong with it now ends no evaluation."""
+    try:
+        return read_sample(work, request, questions)
+    except ProgramFailure as error:
+        findings.append(f"recent inputs of production were not asked: {error}")
+        return None
 
 
 def _collect_answers(work: WorkDir, request: Request, questions: Sequence[Question]) -> list[Answer]:

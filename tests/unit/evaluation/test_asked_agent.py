@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -279,6 +280,19 @@ def test_functions_coroutines_and_graphs_answer_with_the_model_that_is_asked_for
 ) -> None:
     reply, refusal = team(name)
     assert (reply.text, reply.error, refusal) == (text, None, None)
+
+
+@pytest.mark.parametrize("name", ["graph", "builder"])
+def test_a_real_langgraph_graph_uses_the_model_in_all_of_its_nodes(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    value = f"tests.unit.evaluation.langgraph_agent:{name}"
+    declared = [EntryPoint(name="docs", value=value, group="modelops.agents")]
+    monkeypatch.setattr("modelops.evaluation.agent.entry_point.entry_points", lambda **_: declared)
+    for arm, version, model in (("candidate", "v1.1.0-rc.1", "m"), ("baseline", "v1.0.0", "other")):
+        reply, _ = answer_of(asked(entry_point=value), arm)  # type: ignore[arg-type]
+        assert (reply.text, reply.error) == (f"Sort it. -> answer by {version}", None)
+        assert (reply.model, reply.model_calls, reply.prompt_tokens) == (model, 2, 30)
 
 
 def test_tokens_and_cost_are_those_of_the_router_or_of_the_messages(team: Team) -> None:
