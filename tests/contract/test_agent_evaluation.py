@@ -14,6 +14,7 @@ import pytest
 from langsmith import Client
 from tests.contract.example_agent import Agent, example_agent
 from tests.contract.learning import PROMPT, ProgramInput, fill_dataset, numbered, run_program
+from tests.contract.test_judge import JUDGE
 from tests.patience import patient
 from tests.unit.evaluation.own_agents import install
 
@@ -162,19 +163,31 @@ def test_recent_inputs_of_production_are_asked_of_both_models_and_reported_apart
     held_out = numbered(60)[0]["inputs"]["task"]
     project = production(client, unique, held_out=held_out)
     alone = run_program(sandbox, CHECK, tmp_path / "alone", given, **keys(sandbox))
-    given |= {"production": {"project": project, "runs": 10, "days": 7}, "rollout": unique("uid")}
-    checked = run_program(sandbox, CHECK, tmp_path / "check", given, **keys(sandbox))
+    given |= {
+        "production": {"project": project, "runs": 10, "days": 7},
+        "judge": {"model": JUDGE, "max_examples": 4},
+        "rollout": unique("uid"),
+    }
+    judging = keys(sandbox, MODELOPS_JUDGE_KEY=sandbox.openrouter_key)
+    checked = run_program(sandbox, CHECK, tmp_path / "check", given, **judging)
     assert float(checked["calls_usd"]) > float(alone["calls_usd"])
     assert checked["seconds"] > alone["seconds"]
     sandbox.forget_requests()
-    found = run_program(sandbox, MODULE, tmp_path / "p", given, **keys(sandbox))
+    found = run_program(sandbox, MODULE, tmp_path / "p", given, **judging)
     result = ProductionResult.model_validate(found["production"])
     assert (result.runs, result.left_out) == (4, 4)
     assert result.baseline is not None
     assert result.candidate is not None
     assert (result.baseline.errors, result.candidate.errors) == (0, 0)
     assert result.candidate.latency_p50_milliseconds >= 0
-    assert len(sandbox.requests(service="openrouter", method="POST")) == 2 * (found["n"] + 4)
+    assert result.judge is not None
+    assert (result.judge.compared, result.judge.missing, found["judge"]["compared"]) == (4, 0, 4)
+    calls = len(sandbox.requests(service="openrouter", method="POST"))
+    assert calls == 2 * (found["n"] + 4) + 2 * (4 + 4)
+    (tmp_path / "p" / "result.json").unlink()
+    again = run_program(sandbox, MODULE, tmp_path / "p", given, **judging)
+    assert again["production"] == found["production"]
+    assert len(sandbox.requests(service="openrouter", method="POST")) == calls  # nothing is paid for twice
     same = ("n", "verdict", "difference_points", "interval")
     assert {name: found[name] for name in same} == {name: without[name] for name in same}
     assert without["production"] is None
