@@ -25,6 +25,7 @@ SLOW = replace(HEALTHY, canary=TrackCounters(requests=500, errors=0, p95_ms=500)
         ("LangSmithUnavailable", "LangSmithUnavailable"),
         ("HubUnavailable", "HubUnavailable"),
         ("BaselineUnavailable", "BaselineUnavailable"),
+        ("AgentUnavailable", "AgentUnavailable"),
         ("OperatorDiskFull", "OperatorDiskFull"),
         ("ProgramNotRunning", "ProgramNotRunning"),
     ],

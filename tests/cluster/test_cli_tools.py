@@ -141,6 +141,7 @@ def test_models_shows_what_serves_and_the_history_in_pages(terminal: Terminal) -
             ("evaluate", "docs", "--scorer", "custom", "--yes"),
             "scorer.name is the name of a team's own scorer",
         ),
+        (("evaluate", "docs", "--ask", "agent", "--yes"), "does not say how the agent is asked"),
         (("train", "docs", "--set", "epochs=2", "--estimate"), "training_config.epochs"),
         (("train", "docs", "--set", "epochs", "--estimate"), "write NAME=VALUE"),
         (("explain", "nothing"), "has no Rollout, TrainingRun or AgentModel named nothing"),
@@ -323,6 +324,26 @@ def test_a_second_look_is_declared_shown_and_taken_over_by_the_next_evaluation(t
     single = terminal.get(f"rollouts.{GROUP}", third)["spec"]["evaluation"]
     assert single["maxExamples"] == 90
     assert single.keys().isdisjoint({"topUp", "onInconclusive"})
+
+
+def test_the_agent_itself_and_production_are_asked_until_a_person_says_otherwise(terminal: Terminal) -> None:
+    asked = {"spec": {"evaluation": {"agent": {"entryPoint": "team.agent:graph"}}}}
+    terminal.change(f"agentmodels.{GROUP}", "docs", asked)
+    shown = terminal.modelops("evaluate", "docs", "--yes", "--ask", "agent", "--production-runs", "20")
+    assert "the agent itself" in shown.stdout
+    (first,) = terminal.names("rollouts")
+    evaluation = terminal.get(f"rollouts.{GROUP}", first)["spec"]["evaluation"]
+    assert (evaluation["target"], evaluation["productionSample"]) == ("agent", {"runs": 20, "days": 7})
+
+    ended_with = {"examples": 3, "verdict": "fail"}
+    terminal.status(
+        "rollouts", first, {**ended("Rejected", succeeded=False, message="no"), "evaluation": ended_with}
+    )
+    shown = terminal.modelops("evaluate", "docs", "--yes", "--ask", "model", "--production-runs", "0")
+    assert "the model only" in shown.stdout
+    (other,) = [one for one in terminal.names("rollouts") if one != first]
+    evaluation = terminal.get(f"rollouts.{GROUP}", other)["spec"]["evaluation"]
+    assert (evaluation["target"], evaluation.get("productionSample")) == ("model", None)
 
 
 def test_a_person_who_accepts_low_power_says_so_each_time(terminal: Terminal) -> None:

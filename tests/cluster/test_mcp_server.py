@@ -45,7 +45,7 @@ async def test_an_evaluation_is_confirmed_started_once_and_followed(world: World
         results = [result_of(answer) for answer in answers]
         assert {one["evaluation_id"] for one in results} == {name}
         assert sorted(one["created"] for one in results) == [False, True]
-        for part in ('agent "docs"', f'"{NEWEST}"', "at most $10", '"v1.0.0"'):
+        for part in ('agent "docs"', f'"{NEWEST}"', "at most $10", '"v1.0.0"', "the model only"):
             assert part in person.questions[0]
 
         asked = len(person.questions)

@@ -44,6 +44,7 @@ def engine_parts(
     installation_token: str = "",
     silence: Callable[[Any, Any], float] = lambda _namespace, _agent: 0.0,
     host_refusal: Callable[[str, str, str], str] = lambda _url, _service, _what: "",
+    agent_refusal: Callable[[str, str], str] = lambda _url, _namespace: "",
 ) -> EngineParts:
     """Services that a test does not use stay None."""
     reader = ClusterReader(kube, cache, clock)
@@ -57,6 +58,7 @@ def engine_parts(
             programs=programs,
             hub_org=hub_org,
             host_refusal=host_refusal,
+            agent_refusal=agent_refusal,
         ),
         executor=executor,
         agents=AgentProcesses(reader=reader, reports=reports, silence=silence),

@@ -76,6 +76,7 @@ def _print(found: Comparison, arguments: argparse.Namespace) -> None:
             else None,
             **{f"look {number}": _look(one) for number, one in enumerate(looks, start=1)},
             "examples": found.examples or None,
+            "evaluates": "the agent itself" if found.target == "agent" else "the model only",
             **{
                 one.name.replace(
                     "_", " "

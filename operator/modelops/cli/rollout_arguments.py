@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelops.cli import output, session
-from modelops.cli.argument_types import count, seconds
+from modelops.cli.argument_types import count, count_or_none, seconds
 
 if TYPE_CHECKING:
     from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -52,6 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
         help="evaluate although a pass is improbable even with the expected gain",
     )
     parser.add_argument(
+        "--ask",
+        choices=["model", "agent"],
+        help="what answers the examples: the model only, or the agent itself with each model (default: as in the "
+        "agent's last rollout, or else model)",
+    )
+    parser.add_argument(
+        "--production-runs",
+        type=count_or_none,
+        help="ask both models the inputs of so many recent production runs as well; 0 for none (default: as in the "
+        "agent's last rollout, or else 0)",
+    )
+    parser.add_argument(
         "--max-usd",
         help="the most that it may cost (default: the agent's approvalAboveUSD; of a deployment its monthlyUSD)",
     )
@@ -81,6 +93,8 @@ def evaluation_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "expected_gain_points": arguments.expected_gain,
         "accept_low_power": arguments.accept_low_power,
         "max_usd": arguments.max_usd,
+        "target": arguments.ask,
+        "production_runs": arguments.production_runs,
     }
 
 

@@ -80,7 +80,7 @@ def collect_failures(
     sensitive: Counter[SensitiveKind] = Counter()
     seen: set[str] = set()
     looked_at = repeated = 0
-    for run in _runs(client, project, since=since):
+    for run in root_runs(client, project, since=since):
         if until is not None and run.started > until:
             continue
         looked_at += 1
@@ -138,7 +138,11 @@ def create_dataset(
     return str(dataset.id)
 
 
-def _runs(client: Client, project: str, *, since: datetime) -> Iterator[LoggedRun]:
+def root_runs(client: Client, project: str, *, since: datetime) -> Iterator[LoggedRun]:
+    """The project's runs since then that no other run has made, the newest first, at most `MOST_RUNS`.
+
+    Raises CollectionRefused where there is no such project, and LangSmithError.
+    """
     try:
         yield from list_runs(client, project, is_root=True, since=since, limit=MOST_RUNS)
     except NotFound:

@@ -193,6 +193,7 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.ProgramNotRunning
             | RolloutReason.TokenRefused
             | RolloutReason.BaselineUnavailable
+            | RolloutReason.AgentUnavailable
             | RolloutReason.Arming
             | RolloutReason.CanaryUnreachable
             | RolloutReason.Advancing

@@ -48,6 +48,32 @@ class ModelHosts:
         own_hosts = (*DEFAULT_HOSTS[service], *(self.openrouter if service == "openrouter" else ()))
         return any(_matches(parts, entry) for entry in (*own_hosts, *self.added))
 
+    def agent_refusal(self, url: str, *, namespace: str) -> str:
+        """Why an evaluation may not ask an agent of this namespace at the address; empty where it may.
+
+        Services of the namespace are allowed: who decides where they lead can read the namespace's Secrets. Every other
+        host must be listed.
+        """
+        parts = _parse_url(url)
+        host = (parts.hostname or "") if parts else ""
+        local = is_loopback(url)
+        if local or self.loopback:
+            allowed = local and self.loopback
+        else:
+            allowed = bool(parts) and (
+                _service_namespace(host) == namespace
+                or any(parts is not None and _matches(parts, entry) for entry in self.added)
+            )
+        if allowed:
+            return ""
+        where = f"spec.evaluation.agent.url is at {host or 'an address that cannot be read'}"
+        if self.loopback:
+            return f"{where}, and while MODELOPS_SANDBOX is on, only 127.0.0.1, ::1 and localhost are asked"
+        return (
+            f"{where}, which is no Service of namespace {namespace} (<service>.{namespace}.svc) and not on the "
+            "operator's list of hosts: correct the address, or have the host added to MODELOPS_MODEL_HOSTS"
+        )
+
     def refusal(self, url: str, *, service: Service, what: str) -> str:
         """Why no token is sent to the address of `what`, as a message; empty where the token may be sent."""
         if self.allow(url, service=service):
@@ -92,6 +118,12 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _service_namespace(host: str) -> str:
+    """The namespace of a Service by its name in the cluster's DNS; empty for any other name."""
+    labels = host.removesuffix(".cluster.local").split(".")
+    return labels[1] if len(labels) == 3 and labels[2] == "svc" and all(labels) else ""
 
 
 def _parse_url(url: str) -> SplitResult | None:

@@ -439,6 +439,11 @@ class RolloutReason(Reason):
         "Hugging Face refuses the token: it was revoked or has expired, or it lacks a permission. The operator tries "
         "again with the token in the Secret.",
     )
+    AgentUnavailable = (
+        "AgentUnavailable",
+        "The agent that the evaluation asks does not answer (spec.evaluation.agent.url of the AgentModel). Nothing was "
+        "spent, and the operator tries again.",
+    )
     BaselineUnavailable = (
         "BaselineUnavailable",
         "Too many calls of the model that serves the agent now have failed during the evaluation. The operator "

@@ -51,11 +51,12 @@ class CredentialReader:
                 else "the AgentModel is gone and the installation has no token",
             )
         refs = agent.spec.secret_refs
-        tokens, first = {"hugging_face": "", "langsmith": "", "open_router": ""}, ""
+        tokens, first = {"hugging_face": "", "langsmith": "", "open_router": "", "agent": ""}, ""
         for kind, path, reference in (
             ("hugging_face", "huggingFace", refs.hugging_face),
             ("langsmith", "langsmith", refs.langsmith),
             ("open_router", "openRouter", refs.open_router),
+            ("agent", "agent", refs.agent),
         ):
             if reference is None or (only_hugging_face and kind != "hugging_face"):
                 continue
@@ -70,6 +71,7 @@ class CredentialReader:
                 hugging_face=tokens["hugging_face"],
                 langsmith=tokens["langsmith"],
                 open_router=tokens["open_router"],
+                agent=tokens["agent"],
             ),
             first,
         )

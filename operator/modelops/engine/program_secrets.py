@@ -16,6 +16,7 @@ class AgentSecrets:
     hugging_face: ProgramSecret
     langsmith: ProgramSecret
     open_router: ProgramSecret
+    agent: ProgramSecret
 
 
 def agent_secrets(agent: AgentModel, credentials: Credentials) -> AgentSecrets:
@@ -25,6 +26,7 @@ def agent_secrets(agent: AgentModel, credentials: Credentials) -> AgentSecrets:
         hugging_face=_secret(credentials.hugging_face, refs.hugging_face),
         langsmith=_secret(credentials.langsmith, refs.langsmith),
         open_router=_secret(credentials.open_router, refs.open_router),
+        agent=_secret(credentials.agent, refs.agent),
     )
 
 

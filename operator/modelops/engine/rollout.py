@@ -30,6 +30,7 @@ from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.candidate_endpoint import recorded_address
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.evaluation import is_undo
+from modelops.domain.rollout.evaluation_scores import asked_agent
 from modelops.domain.rollout.state import CanaryMeasurements, File, RolloutSettings, State
 from modelops.domain.rollout.status import TERMINAL
 from modelops.domain.rollout.targets import candidate_target
@@ -365,7 +366,10 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 refused = self._services.host_refusal(target.endpoint_url, target.endpoint, who)
                 if refused:
                     return refused
-        return ""
+        asked = asked_agent(state)
+        if asked is None or not asked.url:
+            return ""
+        return self._services.agent_refusal(asked.url, state.rollout.metadata.namespace)
 
     def _endpoint_request(self, state: State) -> EndpointRequest:
         agent = state.agent_model
@@ -416,6 +420,9 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 arm["base_url"], arm["service"], who
             ):
                 raise Refused(refused)
+        url, namespace = _agent_url(action.input), state.rollout.metadata.namespace
+        if refused := url and self._services.agent_refusal(url, namespace):
+            raise Refused(refused)
         meta, agent = state.rollout.metadata, state.require_agent_model()
         credentials = await self._credentials.read_for_program(meta.namespace, agent)
         await self._services.start_program(
@@ -446,7 +453,13 @@ def program_secrets(program_input: Mapping[str, Any], known: AgentSecrets) -> di
         "MODELOPS_BASELINE_KEY": key("baseline"),
         "MODELOPS_CANDIDATE_KEY": key("candidate"),
         **({"MODELOPS_JUDGE_KEY": known.open_router} if program_input.get("judge") else {}),
+        **({"MODELOPS_AGENT_KEY": known.agent} if _agent_url(program_input) else {}),
     }
+
+
+def _agent_url(program_input: Mapping[str, Any]) -> str:
+    """The address of the agent that the evaluation asks; empty where it asks none by HTTP."""
+    return str((program_input.get("asked_agent") or {}).get("url") or "")
 
 
 def canary_looks_worse(state: State, reports: AgentReports) -> bool:

@@ -35,6 +35,8 @@ class Services:
     """Raises NotLeader; asked before every write outside Kubernetes."""
     host_refusal: Callable[[str, str, str], str] = lambda _url, _service, _what: ""
     """Why a token of this service may not be sent to this address of `what`; empty where it may be."""
+    agent_refusal: Callable[[str, str], str] = lambda _url, _namespace: ""
+    """Why an evaluation may not ask an agent of this namespace at this address; empty where it may."""
     program_environment: Mapping[str, str] = field(default_factory=dict)
     """Service URLs for our own programs; never secrets."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.domain.gates.evaluation_plan import Assumptions, plan_evaluation
+from modelops.evaluation.agent.fitness import require_agent
 from modelops.evaluation.baseline_use import baseline_use
 from modelops.evaluation.cover import cover
 from modelops.evaluation.judge.answers import JUDGE_KEY, judge_address
@@ -18,6 +19,7 @@ from modelops.evaluation.judge.fitness import require_fit_judge
 from modelops.evaluation.looks import first_look_examples, look_findings, looks_of
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.price_list import NoAnswer, answer_to, listings_asked_once, model_listing
+from modelops.evaluation.production.sample import read_sample
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
 from modelops.workdir import ProgramFailure, WorkDir, run_program
@@ -37,23 +39,32 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
         failure = _key_refusal(name, request.arms[name]) or _model_refusal(name, request.arms[name])
         if failure is not None:
             raise failure
+    require_agent(request)
+    sample = read_sample(work, request, questions)
+    production = sample.questions if sample is not None else ()
+    findings += sample.findings if sample is not None else ()
     require_fit_judge(request)
     if (failure := _judge_key_refusal(request)) is not None:
         raise failure
     return {
         "examples": len(questions),
-        **cover(request, questions),
+        **cover(request, questions, production=production),
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,
         "baseline_use": baseline_use(request).wire(),
         "look_findings": look_findings(request, looks),
-        "plan": _plan(request, len(questions), first_look=first_look_examples(looks)).wire(),
+        "plan": _plan(
+            request, len(questions), first_look=first_look_examples(looks), production=len(production)
+        ).wire(),
     }
 
 
-def _plan(request: Request, examples: int, *, first_look: int | None) -> EvaluationPlan:
-    """What the evaluation is likely to show. `first_look`: examples of the first of two looks."""
+def _plan(request: Request, examples: int, *, first_look: int | None, production: int = 0) -> EvaluationPlan:
+    """What the evaluation is likely to show.
+
+    `first_look`: examples of the first of two looks. `production`: inputs of production that are asked as well.
+    """
     return plan_evaluation(
         Assumptions(
             examples=examples,
@@ -65,6 +76,7 @@ def _plan(request: Request, examples: int, *, first_look: int | None) -> Evaluat
             gain_points=request.expected_gain_points,
             concurrency=request.concurrency,
             calls_each=request.repetitions,
+            other_calls=len(ARMS) * production,
             call_seconds=request.call_seconds,
         )
     )

@@ -1,4 +1,4 @@
-"""Collects the answers of both models, interleaved in time, with a bounded number of calls at once and a journal."""
+"""Collects the answers of both arms, interleaved in time, with a bounded number of calls at once and a journal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from modelops.evaluation.journal import Answer, AnswerJournal
-from modelops.evaluation.model_client import ModelClient
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
+from modelops.evaluation.respondents import respondents
 
 Call = tuple[ArmName, Question, int]
 """Arm, question and repetition."""
@@ -35,18 +35,13 @@ async def collect_answers(
     plan = _plan(questions, repetitions=request.repetitions)
     missing = (call for call in plan if (call[0], call[1].example, call[2]) not in journal.answers)
     answering = {answer.arm for answer in journal.answers.values() if answer.error is None}
-    clients = {
-        name: ModelClient(
-            name, request.arms[name], prompt=request.prompt, timeout_seconds=request.timeout_seconds
-        )
-        for name in ARMS
-    }
+    clients = respondents(request)
     reported_at = 0.0
 
     async def work() -> None:
         nonlocal reported_at
         for arm, question, repetition in missing:
-            reply = await clients[arm].ask(question.messages, question.tools)
+            reply = await clients[arm].answer(question, repetition)
             refusal = clients[arm].permanent_refusal(reply)
             # An account that has run out of credits stays so, also in the middle of an evaluation.
             if refusal and (arm not in answering or reply.status == NO_CREDITS):

@@ -30,12 +30,14 @@ TOKENS_PER_SECOND = 10
 FIRST_TOKEN_SECONDS = 2.0
 
 
-def cover(request: Request, questions: Sequence[Question]) -> dict[str, Any]:
+def cover(
+    request: Request, questions: Sequence[Question], *, production: Sequence[Question] = ()
+) -> dict[str, Any]:
     """The part of the check's `result.json` from which the operator plans time and money.
 
     `seconds`: the longest time of all calls. `calls_usd`: the highest cost of the calls that are billed one by one;
     it does not contain those of `unpriced`, the models of which the service names no price, and of `unanswered`, those
-    whose price it did not tell now.
+    whose price it did not tell now. `production`: questions that are asked once, beside the others.
     """
     total, unpriced, unanswered = Decimal(0), [], []
     for name in ARMS:
@@ -50,28 +52,39 @@ def cover(request: Request, questions: Sequence[Question]) -> dict[str, Any]:
         if price is None:
             unpriced.append(arm.model)
         else:
-            total += sum((_cost(price, request, question) for question in questions), Decimal(0))
-    total *= request.repetitions
+            asked = [*questions] * request.repetitions + [*production]
+            total += sum((_cost(price, request, question) for question in asked), Decimal(0))
     if request.judge is not None:
         try:
-            judging = _judge_usd(request, request.judge, questions)
+            judging = _judge_usd(
+                request,
+                request.judge,
+                [*judged_questions(request.judge, questions), *judged_questions(request.judge, production)],
+            )
         except NoAnswer:
             unanswered.append(request.judge.model)
         else:
             unpriced += [request.judge.model] if judging is None else []
             total += judging or 0
     return {
-        "seconds": longest_seconds(request, len(questions)) + longest_judge_seconds(request, len(questions)),
+        "seconds": sum(
+            longest_seconds(request, asked) + longest_judge_seconds(request, judged)
+            for asked, judged in (
+                (len(questions) * request.repetitions, len(questions)),
+                (len(production), len(production)),
+            )
+        ),
         "calls_usd": f"{total:f}",
         "unpriced": unpriced,
         "unanswered": unanswered,
     }
 
 
-def longest_seconds(request: Request, examples: int) -> int:
-    """The longest time in which both models answer every example."""
-    call = min(request.timeout_seconds, FIRST_TOKEN_SECONDS + request.prompt.max_tokens / TOKENS_PER_SECOND)
-    rounds = math.ceil(examples * request.repetitions * len(ARMS) / request.concurrency)
+def longest_seconds(request: Request, answers: int) -> int:
+    """The longest time in which both arms give so many answers each."""
+    call = FIRST_TOKEN_SECONDS + request.prompt.max_tokens / TOKENS_PER_SECOND
+    call = min(request.timeout_seconds, call * _calls_of_a_model(request))
+    rounds = math.ceil(answers * len(ARMS) / request.concurrency)
     return math.ceil(rounds * call)
 
 
@@ -85,16 +98,16 @@ def longest_judge_seconds(request: Request, examples: int) -> int:
 
 
 def billed_usd(
-    request: Request, answers: Sequence[Answer], *, judged: JudgeReport | None = None
+    request: Request, answers: Sequence[Answer], *, judged: Sequence[JudgeReport] = ()
 ) -> str | None:
     """What the calls that are billed one by one have cost, by the service's own bills.
 
     None where an answer has no bill: then nothing less than the highest cost is known.
     """
-    billed = [a for a in answers if a.error is None and request.arms[a.arm].service == "openrouter"]
-    if any(answer.cost_usd is None for answer in billed) or (judged is not None and not judged.billed):
+    billed = [a for a in answers if request.arms[a.arm].service == "openrouter"]
+    if any(a.cost_usd is None and a.error is None for a in billed) or not all(one.billed for one in judged):
         return None
-    judge_usd = Decimal(judged.result.usd) if judged is not None else Decimal(0)
+    judge_usd = sum((Decimal(one.result.usd) for one in judged), Decimal(0))
     return f"{sum((Decimal(answer.cost_usd or 0) for answer in billed), judge_usd):f}"
 
 
@@ -103,7 +116,7 @@ _JUDGE_CALLS = 2 * MOST_ATTEMPTS
 
 
 def _judge_usd(request: Request, rule: JudgeRule, questions: Sequence[Question]) -> Decimal | None:
-    """The highest cost of the judge's calls; None where no price is known. Raises NoAnswer."""
+    """The highest cost of judging these questions; None where no price is known. Raises NoAnswer."""
     _, document = model_listing(
         rule.model, base_url=judge_address(), api_key=os.environ.get(JUDGE_KEY) or "none"
     )
@@ -115,7 +128,7 @@ def _judge_usd(request: Request, rule: JudgeRule, questions: Sequence[Question])
     answers = 2 * min(2 * request.prompt.max_tokens, MOST_CHARACTERS)
     instruction = math.ceil(len(INSTRUCTION.encode()) / BYTES_PER_TOKEN)
     total = Decimal(0)
-    for question in judged_questions(rule, questions):
+    for question in questions:
         expected = math.ceil(len(question.target.encode()) / BYTES_PER_TOKEN)
         tokens = instruction + answers + _prompt_tokens(question) + expected
         total += _JUDGE_CALLS * (prompt * tokens + completion * MOST_TOKENS + call)
@@ -124,7 +137,17 @@ def _judge_usd(request: Request, rule: JudgeRule, questions: Sequence[Question])
 
 def _cost(price: Price, request: Request, question: Question) -> Decimal:
     prompt, completion, call = price
-    return prompt * _prompt_tokens(question) + completion * request.prompt.max_tokens + call
+    rule = request.agent_rule
+    # An agent adds a system prompt, tools and a history of its own, which nobody knows before.
+    tokens = _prompt_tokens(question) if rule is None else rule.max_prompt_tokens
+    once = prompt * tokens + completion * request.prompt.max_tokens + call
+    return once * _calls_of_a_model(request)
+
+
+def _calls_of_a_model(request: Request) -> int:
+    """The calls of a model for one answer, at most."""
+    rule = request.agent_rule
+    return 1 if rule is None else rule.max_calls
 
 
 def _prompt_tokens(question: Question) -> int:

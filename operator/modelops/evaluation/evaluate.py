@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget
 from modelops.api.v1alpha1.agentmodel import ParseType
 from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.gates.verdict import Verdict
@@ -27,6 +28,8 @@ from modelops.evaluation.looks import (
 )
 from modelops.evaluation.model_client import is_final
 from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms
+from modelops.evaluation.production.answers import ask_production
+from modelops.evaluation.production.sample import Sample, read_sample
 from modelops.evaluation.question import Question
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.report.content import report_of
@@ -46,18 +49,21 @@ FEW_EXAMPLES = 50
 
 
 def evaluate(work: WorkDir) -> dict[str, Any]:
-    """Ask both models, compare them, record the experiments and publish the report; returns `result.json`.
+    """Ask both arms, compare them, record the experiments and publish the report; returns `result.json`.
 
     Raises ProgramFailure, NotLoopbackError.
     """
     request = Request.of(work.input())
     for name in ARMS:
         assert_address(f"arms.{name}.base_url", request.arms[name].base_url, os.environ)
+    if (agent := request.agent_rule) is not None and agent.url:
+        assert_address("spec.evaluation.agent.url", agent.url, os.environ)
     if request.judge is not None:
         assert_address("judge", judge_address(), os.environ)
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
     request = request.for_questions(len(questions))
+    sample = _sample(work, request, questions, findings=findings)
     seen = _look(work, request, looks_of(request, questions), findings)
     answers, scores, outcome = seen.answers, seen.scores, seen.outcome
     findings += _findings(request, outcome, answers)
@@ -69,6 +75,13 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         progress=lambda done, total: work.progress("asking the judge", done=done, total=total),
     )
     findings += judged.findings if judged else ()
+    production = ask_production(
+        work,
+        request,
+        sample,
+        progress=lambda done, total: work.progress("asking the sample of production", done=done, total=total),
+    )
+    findings += production.findings if production else ()
     work.progress("recording", done=len(answers), total=len(answers))
     recorded = record_experiments(request, dataset, seen.questions, answers, scores)
     if "unrecorded" in recorded:
@@ -86,6 +99,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         experiment_url=str(recorded.get("experiment_url", "")),
         judge=judged.line if judged else "",
         looks=seen.results,
+        production=production.line if production else "",
     )
     published = publish_report(report, request)
     if "unpublished" in published:
@@ -95,8 +109,13 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     return {
         **document,
         "judge": judged.result.wire() if judged else None,
+        "production": production.result.wire() if production else None,
         **recorded,
-        "calls_usd": billed_usd(request, answers, judged=judged),
+        "calls_usd": billed_usd(
+            request,
+            [*answers, *(production.answers if production else ())],
+            judged=[one for one in (judged, production.judged if production else None) if one is not None],
+        ),
         **published,
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
@@ -137,6 +156,17 @@ def _look(work: WorkDir, request: Request, looks: Sequence[QuestionsOfLook], fin
     return replace(seen, results=results if len(looks) > 1 else ())
 
 
+def _sample(
+    work: WorkDir, request: Request, questions: Sequence[Question], *, findings: list[str]
+) -> Sample | None:
+    """The sample of production. The check has read it, so what is wrong with it now ends no evaluation."""
+    try:
+        return read_sample(work, request, questions)
+    except ProgramFailure as error:
+        findings.append(f"recent inputs of production were not asked: {error}")
+        return None
+
+
 def _collect_answers(work: WorkDir, request: Request, look: QuestionsOfLook) -> list[Answer]:
     """All answers, in the order of the questions. Raises ProgramFailure BaselineUnavailable, ModelRefused."""
     questions = look.questions
@@ -166,7 +196,7 @@ def _require_baseline(request: Request, journal: AnswerJournal, *, calls: int) -
     text. So they alone decide whether the others are repeated.
     """
     failed = [a for a in journal.answers.values() if a.arm == "baseline" and a.error is not None]
-    final = [answer for answer in failed if answer.without_text or is_final(answer.status)]
+    final = [answer for answer in failed if answer.final or answer.without_text or is_final(answer.status)]
     arm = request.arms.baseline
     who = f"the baseline {arm.version} ({arm.model} at {arm.base_url})"
     if len(final) > MOST_BASELINE_ERRORS * calls:
@@ -190,6 +220,8 @@ def _require_baseline(request: Request, journal: AnswerJournal, *, calls: int) -
 
 def _remedy_for(final: Sequence[Answer]) -> str:
     """What a person can do about these failures of one model."""
+    if all(answer.final for answer in final):
+        return "Read the agent's log, and correct the agent or spec.evaluation.agent of the AgentModel"
     if all(answer.without_text and answer.finish == "length" for answer in final):
         return (
             "Raise spec.prompt.maxTokens of the AgentModel: a model that reasons before it answers needs tokens for "
@@ -245,9 +277,34 @@ def unscored_answer_findings(request: Request, arm: ArmName, found: ArmOutcome) 
     return findings
 
 
+def _agent_findings(request: Request, answers: Sequence[Answer]) -> list[str]:
+    """How many calls of a model the agent makes for an answer, and whether they are longer than planned."""
+    findings, rule = [], request.agent_rule
+    if rule is None:
+        return []
+    for arm in ARMS:
+        told = [a for a in answers if a.arm == arm and a.model_calls]
+        if not told:
+            continue
+        made = sum(a.model_calls or 0 for a in told)
+        findings.append(
+            f"{arm}: the agent makes {made / len(told):.1f} calls of the model for an answer, at most "
+            f"{max(a.model_calls or 0 for a in told)}"
+        )
+        longer = sum((a.prompt_tokens or 0) > rule.max_prompt_tokens * (a.model_calls or 1) for a in told)
+        if longer:
+            findings.append(
+                f"{arm}: {counted(longer, 'answer', of=len(told))} took more tokens than were planned: raise "
+                "spec.evaluation.agent.maxPromptTokens of the AgentModel"
+            )
+    return findings
+
+
 def _findings(request: Request, outcome: Outcome, answers: Sequence[Answer]) -> list[str]:
     """Facts that a person should know beside the numbers."""
     findings = []
+    if request.target is EvaluationTarget.AGENT:
+        findings += _agent_findings(request, answers)
     if request.require_scorer().threshold == 0:
         findings.append(
             "spec.evaluation.scorer.threshold is 0, so every answer that can be read and is not empty counts as "

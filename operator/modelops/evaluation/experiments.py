@@ -93,7 +93,11 @@ def _plan(request: Request, dataset: LoadedDataset, arm: ArmName, *, examples: i
         example_count=examples,
         repetitions=request.repetitions,
         description=f"{arm} {request.arms[arm].version} of {request.agent}, by ModelOps",
-        metadata={"prompt_digest": prompts.digest(request.prompt), "model": request.arms[arm].model},
+        metadata={
+            "prompt_digest": prompts.digest(request.prompt),
+            "model": request.arms[arm].model,
+            "target": request.target.value,
+        },
     )
 
 

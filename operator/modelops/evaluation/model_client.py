@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from modelops.adapters.certificates import certificate_problem
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.domain.chat_messages import Message
 from modelops.domain.retry_after import retry_after_seconds
+from modelops.evaluation.question import Question
 from modelops.evaluation.reply import Reply, failure_of, flags_the_question, reply_from
 from modelops.evaluation.request import Arm, ArmName
 from modelops.workdir import ProgramFailure
@@ -104,14 +105,11 @@ class ModelClient:
 
         It is the last failure after bounded retries: of 429 and 503, and of answers without a text.
         """
-        pause = 0.5
-        for attempt in range(1, MOST_ATTEMPTS + 1):
-            reply = replace(await self._call_once(messages, tools), attempts=attempt)
-            if attempt == _most_attempts(reply):
-                break
-            await asyncio.sleep(min(reply.retry_after or pause, LONGEST_WAIT_SECONDS))
-            pause *= 2
-        return reply
+        return await ask_until_answered(lambda: self._call_once(messages, tools))
+
+    async def answer(self, question: Question, repetition: int) -> Reply:  # noqa: ARG002
+        """The model's reply to a question: see `ask`."""
+        return await self.ask(question.messages, question.tools)
 
     def permanent_refusal(self, reply: Reply) -> ProgramFailure | None:
         """The failure of the evaluation where every further call would fail like this one; else None."""
@@ -157,6 +155,18 @@ class ModelClient:
             return reply_from(json.loads(answer.body), reply, key=self._key)
         except (ValueError, RecursionError):
             return reply(error="an answer that is no JSON")
+
+
+async def ask_until_answered(call_once: Callable[[], Awaitable[Reply]]) -> Reply:
+    """The reply of a call that is repeated after 429 and 503, and a few times after an answer without a text."""
+    pause = 0.5
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        reply = replace(await call_once(), attempts=attempt)
+        if attempt == _most_attempts(reply):
+            break
+        await asyncio.sleep(min(reply.retry_after or pause, LONGEST_WAIT_SECONDS))
+        pause *= 2
+    return reply
 
 
 def _most_attempts(reply: Reply) -> int:

@@ -35,7 +35,7 @@ def question_of(example: Example, *, request: Request, scorer: Scorer | None) ->
         raise FaultyExampleError(problem)
     messages = prompts.render(request.prompt, example.inputs)
     answer = prompts.answer(request.prompt, example.inputs, example.outputs)
-    tools = _tools(example.inputs)
+    tools = tools_of(example.inputs)
     calls = tuple(answer.get("tool_calls", ())) if tools else ()
     question = Question(
         example=example.id,
@@ -81,8 +81,11 @@ def _target(example: Example, answer: Mapping[str, Any], *, request: Request) ->
     return target
 
 
-def _tools(inputs: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """The definitions of tools in OpenAI's form: those that a training gives the model, beside `inputs.messages`."""
+def tools_of(inputs: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The definitions of tools in OpenAI's form: those that a training gives the model, beside `inputs.messages`.
+
+    Raises FaultyExampleError.
+    """
     definitions = inputs.get("tools") if "messages" in inputs else None
     try:
         return tuple(openai_tools(definitions, "inputs.tools")) if definitions else ()

@@ -37,6 +37,10 @@ class CallResult:
     without_text: bool = False
     """Whether the call failed because the model's answer has neither a text nor a call of a tool. It is complete, and
     may have been billed."""
+    final: bool = False
+    """Whether the call failed in a way in which it would fail again, although no HTTP status says so."""
+    model_calls: int | None = None
+    """The calls of a model that an agent made for the answer; None where a model answered, or nothing is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,8 @@ class Reply(CallResult):
     """The pause in seconds that the service asks for."""
     is_about_the_question: bool = False
     """Whether the service refused this question, and not the key or the model."""
+    ends_with: str = ""
+    """The reason with which the evaluation ends if every call of this model fails so; empty where none would."""
 
 
 def reply_from(completion: Any, reply: Any, *, key: str) -> Reply:
@@ -63,8 +69,8 @@ def reply_from(completion: Any, reply: Any, *, key: str) -> Reply:
     )
     fields = {
         "model": model if isinstance(model, str) else None,
-        "prompt_tokens": _count(_member(usage, "prompt_tokens")),
-        "completion_tokens": _count(_member(usage, "completion_tokens")),
+        "prompt_tokens": token_count(_member(usage, "prompt_tokens")),
+        "completion_tokens": token_count(_member(usage, "completion_tokens")),
         "cost_usd": amount(_member(usage, "cost")),
     }
     message = _member(choice, "message")
@@ -155,7 +161,7 @@ def _part_text(part: Any) -> Any:
     return _member(part, "text")
 
 
-def _count(value: Any) -> int | None:
+def token_count(value: Any) -> int | None:
     """A number of tokens; None where it is none."""
     try:
         count = int(value)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget
 from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.api.v1alpha1.rollout import Goal
 from modelops.api.v1alpha1.scorer import ScorerType
@@ -31,7 +32,8 @@ class Arm(_Part):
     """One arm: a model at an OpenAI-compatible `base_url`, with its API key in the environment variable `api_key_env`.
 
     `service` is `openrouter` or `huggingface`. `key_name` is the object and the field that name the key in messages.
-    `usd_per_hour` is the price of the model's endpoint; None where calls are billed.
+    `usd_per_hour` is the price of the model's endpoint; None where calls are billed. `agent_key_env` is the variable of
+    the agent's own process with its key of this model, where the agent is asked.
     """
 
     model: str
@@ -41,6 +43,7 @@ class Arm(_Part):
     service: str = ""
     key_name: str = ""
     usd_per_hour: Decimal | None = None
+    agent_key_env: str = ""
 
     @property
     def key(self) -> str:
@@ -79,6 +82,28 @@ class JudgeRule(_Part):
     key_name: str = ""
 
 
+class AskedAgent(_Part):
+    """How the team's agent is asked: at `url`, or as `entry_point`.
+
+    `key_name` names the token for `url` in messages. `max_calls`: calls of a model for one answer; `max_prompt_tokens`:
+    of each, for the planned cost.
+    """
+
+    url: str = ""
+    entry_point: str = ""
+    key_name: str = ""
+    max_calls: Annotated[int, Field(ge=1)] = 5
+    max_prompt_tokens: Annotated[int, Field(ge=1)] = 8192
+
+
+class ProductionRule(_Part):
+    """The newest runs of a LangSmith project whose inputs are asked as well."""
+
+    project: str
+    runs: Annotated[int, Field(ge=1)]
+    days: Annotated[int, Field(ge=1)]
+
+
 class HubRevision(_Part):
     """A repository on the Hub at a commit; empty where it is not known, or where there is none."""
 
@@ -99,7 +124,8 @@ class Request(_Part):
     may have been trained by ModelOps, too. `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit
     of the candidate's 95th percentile. `judge` is reported and decides nothing. `max_examples`: of the first look;
     `top_up_examples`: of both looks together, where there is a second one. `record_seconds`: how long recording in
-    LangSmith is retried; the verdict does not need it.
+    LangSmith is retried; the verdict does not need it. `target`: what answers; `asked_agent` is how an agent is asked,
+    and None where the AgentModel does not say how. `production` is reported and decides nothing.
     """
 
     v: Literal[1]
@@ -130,6 +156,27 @@ class Request(_Part):
     call_seconds: Annotated[float, Field(gt=0)] = ASSUMED_CALL_SECONDS
     train_digests: tuple[str, ...] = ()
     record_seconds: Annotated[float, Field(ge=0)] = 45.0
+    target: EvaluationTarget = EvaluationTarget.MODEL
+    asked_agent: AskedAgent | None = None
+    production: ProductionRule | None = None
+
+    @property
+    def agent_rule(self) -> AskedAgent | None:
+        """How the agent is asked; None where the model is. Raises ProgramFailure where nothing says how."""
+        if self.target is EvaluationTarget.MODEL:
+            return None
+        if self.asked_agent is None:
+            raise ProgramFailure(
+                "AgentNotCallable",
+                "spec.evaluation.target is agent, and nothing says how the agent is asked: set spec.evaluation.agent "
+                "of the AgentModel to its url or entryPoint, or leave target out to evaluate the model only",
+            )
+        return self.asked_agent
+
+    @property
+    def answerer(self) -> str:
+        """What answers, for a message."""
+        return "model only" if self.target is EvaluationTarget.MODEL else "the agent itself"
 
     def require_scorer(self) -> ScorerRule:
         """The scorer: an evaluation without one is refused when its questions are read."""

@@ -40,6 +40,7 @@ def result_document(
         "scorer": request.require_scorer().described,
         "threshold": threshold_of(request),
         "alpha": str(request.alpha),
+        "target": request.target.value,
         "verdict": outcome.verdict.value,
         "recommendation": outcome.verdict.recommendation,
         "discordant": None if pairs is None else {"b": pairs.gained, "c": pairs.lost},
@@ -57,7 +58,9 @@ def explain(request: Request, outcome: Outcome, *, looks: Sequence[Mapping[str, 
         f"{request.arms[arm].version} succeeds on {outcome.arms[arm].success * 100:.1f} %"
         for arm in reversed(ARMS)
     )
-    scorer = f"scorer {request.require_scorer().described}, threshold {threshold_of(request)}"
+    scorer = (
+        f"scorer {request.require_scorer().described}, threshold {threshold_of(request)}; {request.answerer}"
+    )
     interval = f"{points(outcome.interval.low)} to {points(outcome.interval.high)}"
     confidence = f"{round((1 - 2 * float(request.alpha)) * 100)} % interval {interval}"
     if looks:

@@ -46,7 +46,7 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
     characters = 0
     for answer in answers:
         try:
-            read = _read(request, answer, by_example[answer.example])
+            read = answer_to_score(request, answer, by_example[answer.example])
         except TooSlow as error:
             slow += 1
             if slow == MOST_SLOW and has_pattern(request):
@@ -71,7 +71,7 @@ def is_success(request: Request, score: Score) -> bool:
     return score.value is not None and score.value >= float(request.require_scorer().threshold)
 
 
-def _read(request: Request, answer: Answer, question: Question) -> ToScore | None:
+def answer_to_score(request: Request, answer: Answer, question: Question) -> ToScore | None:
     """The answer as a scorer gets it; None where it is empty or cannot be read. Raises TooSlow.
 
     A text beside a call of a tool is as the model wrote it, since the call is what counts.

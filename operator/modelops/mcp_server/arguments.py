@@ -58,6 +58,22 @@ Metrics = Annotated[
     list[Literal["accuracy", "latency", "cost_per_1k_tokens"]] | None,
     Field(description="Metrics to report. Default: all three."),
 ]
+Target = Annotated[
+    Literal["model", "agent"] | None,
+    Field(
+        description="What answers: model (the model only), or agent (the agent itself with each model, with its own "
+        "system prompt, tools and code). Default: as in the agent's last rollout, or else model.",
+    ),
+]
+ProductionRuns = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=1000,
+        description="Ask both models the inputs of so many recent production runs as well; they are reported apart and "
+        "decide nothing. 0 for none. Default: as in the agent's last rollout, or else none.",
+    ),
+]
 ScorerName = Annotated[
     str | None,
     Field(

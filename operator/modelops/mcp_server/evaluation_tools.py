@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from mcp.server.mcpserver import ElicitationResult, Resolve
 from pydantic import Field
@@ -17,8 +17,10 @@ from modelops.mcp_server.arguments import (
     IdempotencyKey,
     MaxUSD,
     Metrics,
+    ProductionRuns,
     QuoteId,
     ScorerName,
+    Target,
     Threshold,
     WaitSeconds,
     own_key,
@@ -33,7 +35,7 @@ from modelops.mcp_server.confirming import (
     still_offered,
     unconfirmed,
 )
-from modelops.mcp_server.plan_facts import candidate, scorer_words, stable
+from modelops.mcp_server.plan_facts import answerer, candidate, scorer_words, stable
 from modelops.mcp_server.progress import reported
 from modelops.mcp_server.services import Ctx
 from modelops.tools import rollouts
@@ -53,6 +55,8 @@ async def _offer(
     threshold: str | None,
     max_usd: float | None,
     idempotency_key: str | None,
+    target: Literal["model", "agent"] | None,
+    production_runs: int | None,
 ) -> Offer:
     request = EvaluationRequest(
         agent_name=agent_name,
@@ -62,6 +66,8 @@ async def _offer(
         scorer=scorer,
         threshold=threshold,
         max_usd=usd(max_usd) if max_usd is not None else None,
+        target=target,
+        production_runs=production_runs,
     )
     plan = await plan_rollout(current_caller().client, request, key=own_key(idempotency_key))
     agent, dataset = plan.agent, plan.spec["evaluation"].get("dataset")
@@ -71,6 +77,7 @@ async def _offer(
         facts=(
             ("model", quoted(candidate(plan))),
             ("serves now", stable(plan)),
+            ("evaluates", answerer(plan)),
             ("scorer", quoted(scorer_words(plan))),
             ("dataset", quoted(dataset or own or "the agent's own")),
             ("cost", f"at most ${plan.spec['maxUSD']}, for its endpoint and the answers of both models"),
@@ -145,6 +152,8 @@ async def evaluate_model_vs_baseline(
     quote_id: QuoteId = None,
     wait_seconds: WaitSeconds = 0,
     idempotency_key: IdempotencyKey = None,
+    target: Target = None,
+    production_runs: ProductionRuns = None,
 ) -> ComparisonAnswer:
     """Compare a trained model with the one that serves the agent now, on held-out examples: quality with its
     confidence interval, latency, cost, and a recommendation. It costs money, and a person must confirm it. No traffic
@@ -180,6 +189,8 @@ async def evaluate_model_vs_baseline(
             threshold,
             max_usd,
             idempotency_key,
+            target,
+            production_runs,
         )
 
     offer = await still_offered(ctx, offer, again)

@@ -20,6 +20,14 @@ def stable(plan: Plan) -> str:
     return f"{quoted(serving.version)}, {quoted(serving.model)}"
 
 
+def answerer(plan: Plan) -> str:
+    """What answers: the model only, or the agent itself."""
+    asks_agent = plan.spec["evaluation"].get("target") == "agent"
+    runs = (plan.spec["evaluation"].get("productionSample") or {}).get("runs")
+    production = f", and {runs} recent inputs of production, reported apart" if runs else ""
+    return f"{'the agent itself, with each model' if asks_agent else 'the model only'}{production}"
+
+
 def scorer_words(plan: Plan) -> str:
     """How answers are scored: as the Rollout says, or else the AgentModel."""
     settings = plan.agent.spec.langsmith

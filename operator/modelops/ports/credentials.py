@@ -12,6 +12,8 @@ class Credentials:
     hugging_face: str = field(repr=False, default="")
     langsmith: str = field(repr=False, default="")
     open_router: str = field(repr=False, default="")
+    agent: str = field(repr=False, default="")
+    """What the agent itself expects of an evaluation that asks it."""
     is_installation_token: bool = False
     """Whether they are the installation's tokens, because the agent's are missing.
 

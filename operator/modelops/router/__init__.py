@@ -10,6 +10,13 @@
 Uses only the standard library, and ruamel.yaml, which is imported when the first file is read.
 """
 
+from modelops.router.evaluation_arm import (
+    CallsExhausted,
+    EvaluationArm,
+    EvaluationNotAllowed,
+    evaluation_arm,
+    require_evaluation_token,
+)
 from modelops.router.latency import LATENCY_BUCKETS_MS, latency_quantile
 from modelops.router.request import Request
 from modelops.router.router import NoConfiguration, Router
@@ -20,6 +27,9 @@ from modelops.router.watch_config import WatchConfig
 
 __all__ = [
     "LATENCY_BUCKETS_MS",
+    "CallsExhausted",
+    "EvaluationArm",
+    "EvaluationNotAllowed",
     "NoConfiguration",
     "Request",
     "Route",
@@ -27,5 +37,7 @@ __all__ = [
     "RouterState",
     "WatchConfig",
     "bucket_of",
+    "evaluation_arm",
     "latency_quantile",
+    "require_evaluation_token",
 ]

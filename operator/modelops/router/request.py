@@ -11,14 +11,15 @@ from modelops.router.routing_table import Route
 
 
 class Request:
-    """One request: send it to `route`, then set what is known of the answer (`ok`, `tokens`, `cost_micro_usd`).
+    """One request: send it to `route`, then set what is known of the answer (`ok`, `tokens`, `cost_micro_usd`,
+    `model`).
 
     The request is counted at the end of the `with` block. An exception counts as an error and is raised. A request that
     is cancelled (a cancelled task, a closed generator, the end of the process) says nothing about the model, so it is
     not counted, unless `ok` was set to False before.
     """
 
-    __slots__ = ("_begun", "_observe", "cost_micro_usd", "fallback", "ok", "route", "tokens")
+    __slots__ = ("_begun", "_observe", "cost_micro_usd", "fallback", "model", "ok", "route", "tokens")
 
     def __init__(self, route: Route, *, observe: Callable[..., None]) -> None:
         self.route = route
@@ -28,6 +29,8 @@ class Request:
         """Tokens of request and answer; None where the answer does not say."""
         self.cost_micro_usd: int | None = 0
         """Cost in micro-USD; None where it is not known."""
+        self.model: str | None = None
+        """The name of the model in its own answer; only evaluations need it."""
         self._observe = observe
         self._begun = time.perf_counter()
 
@@ -47,6 +50,7 @@ class Request:
             tokens=self.tokens,
             cost_micro_usd=self.cost_micro_usd,
             fallback=self.fallback,
+            model=self.model,
         )
 
 

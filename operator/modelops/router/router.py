@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from modelops.router.current_routing import CurrentRouting
+from modelops.router.evaluation_arm import ArmRoute, arm_in_force
 from modelops.router.mounted_file import MountedFile
 from modelops.router.reachability import CanaryCheck
 from modelops.router.request import Request
@@ -120,7 +121,13 @@ class Router:
         A key that is not text counts as its text: 0 and "0" are the same key. Without a key (None or empty) each
         request is a separate session, and `unkeyed` counts it. Raises NoConfiguration only before a source could be
         read.
+
+        Inside `evaluation_arm` it is the route of the evaluation. Raises CallsExhausted where that allows no more.
         """
+        arm = arm_in_force(self.agent)
+        if arm is not None:
+            arm.require_call()
+            return arm.route
         picker = self._picker
         if picker is None:
             raise NoConfiguration(self._no_configuration_message())
@@ -142,8 +149,15 @@ class Router:
         tokens: int | None = 0,
         cost_micro_usd: int | None = 0,
         fallback: bool = False,
+        model: str | None = None,
     ) -> None:
-        """Counts one finished request. `fallback`: stable had to answer instead of this route."""
+        """Counts one finished request. `fallback`: stable had to answer instead of this route.
+
+        `model`: the name in the model's own answer; an evaluation compares it with the model that it asked for.
+        """
+        if isinstance(route, ArmRoute):
+            route.arm.count(ok=ok, tokens=tokens, cost_micro_usd=cost_micro_usd, model=model)
+            return
         self._counters.observe(
             route,
             ok=ok,

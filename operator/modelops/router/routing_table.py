@@ -10,11 +10,13 @@ from typing import Literal, NamedTuple
 
 from modelops.router.split import canary_buckets
 
-Track = Literal["stable", "canary"]
+Track = Literal["stable", "canary", "evaluation"]
 RolloutState = Literal["Progressing", "Promoted", "Aborted"]
 
 STABLE: Track = "stable"
 CANARY: Track = "canary"
+EVALUATION: Track = "evaluation"
+"""The track of a request that an evaluation makes: it is on neither of the others, and counts for neither."""
 
 
 class Route(NamedTuple):

@@ -166,6 +166,7 @@ def build_operator(
         hub_org=settings.hub_org,
         require_leadership=kube.before_write,
         host_refusal=_host_refusal(settings),
+        agent_refusal=lambda url, namespace: settings.model_hosts.agent_refusal(url, namespace=namespace),
         program_environment=_program_environment(settings),
     )
     credentials = CredentialReader(kube, clock, installation=_cleanup_credentials(settings))

@@ -106,6 +106,10 @@ class Comparison(Result):
     )
     langsmith_experiment_url: str | None
     evaluation_id: str = Field(description="Name of the Rollout that evaluates; ask with it again.")
+    target: str = Field(
+        default="model",
+        description="What answers: model (the model only, without the agent's own code), or agent.",
+    )
     agent_name: str
     status: str
     finished: bool

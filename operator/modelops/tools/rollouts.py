@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import ArmResult, Rollout, RolloutPhase
 from modelops.api.v1alpha1.top_up import LookResult
@@ -43,7 +44,8 @@ class EvaluationRequest:
     `top_up_examples`: examples of both looks, where there shall be a second one if the first decides nothing.
     `accept_low_power` never comes from there: it is about one evaluation.
     `max_usd`: the most that it may cost; None for the approval threshold of the agent, of a deployment for the month's
-    budget, of which what is above the threshold needs an approval.
+    budget, of which what is above the threshold needs an approval. `target`: model, or agent to ask the agent itself.
+    `production_runs`: recent runs of production whose inputs are asked as well; 0 for none.
     """
 
     agent_name: str
@@ -58,6 +60,8 @@ class EvaluationRequest:
     expected_gain_points: str | None = None
     accept_low_power: bool = False
     max_usd: str | None = None
+    target: str | None = None
+    production_runs: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +207,12 @@ async def _spec_and_last_rollout(
     evaluation |= _looks(request, evaluation)
     if request.expected_gain_points:
         evaluation["expectedGainPoints"] = request.expected_gain_points
+    if request.target:
+        evaluation["target"] = _target(request.target, agent)
+    if request.production_runs is not None:
+        evaluation |= _production_sample(request.production_runs, evaluation.get("productionSample"))
+        if not request.production_runs:
+            evaluation.pop("productionSample", None)
     if request.accept_low_power:
         evaluation["acceptLowPower"] = True
     spec = {
@@ -230,6 +240,24 @@ def _looks(request: EvaluationRequest, evaluation: dict[str, Any]) -> dict[str, 
     if evaluation.get("onInconclusive") == "RequireApproval" and not moves_in_steps:
         evaluation.pop("onInconclusive")
     return changed
+
+
+def _target(target: str, agent: AgentModel) -> str:
+    """The field `target`. Raises ToolRefused where nothing says how the agent is asked."""
+    if target not in list(EvaluationTarget):
+        raise ToolRefused(f"{target!r} is nothing that is evaluated: use model or agent")
+    settings = agent.spec.evaluation
+    if target == EvaluationTarget.AGENT and (settings is None or settings.agent is None):
+        raise ToolRefused(
+            f"AgentModel {agent.metadata.name} does not say how the agent is asked: set spec.evaluation.agent to its "
+            "url or entryPoint, or evaluate the model only"
+        )
+    return target
+
+
+def _production_sample(runs: int, last: dict[str, Any] | None) -> dict[str, Any]:
+    """The field `productionSample` with so many runs; its other values are those of the last Rollout."""
+    return {"productionSample": {**(last or {}), "runs": runs}} if runs else {}
 
 
 def _scorer(request: EvaluationRequest, agent: AgentModel, last: dict[str, Any] | None) -> dict[str, Any]:
@@ -305,6 +333,7 @@ def comparison_of(
         recommendation=(status.recommendation or None) if status else None,
         langsmith_experiment_url=(status.experiment_url or None) if status else None,
         evaluation_id=rollout.metadata.name,
+        target=(rollout.spec.evaluation.target or EvaluationTarget.MODEL).value,
         agent_name=agent.spec.agent,
         status=rollout.status.phase.value,
         finished=has_finished(rollout),

@@ -106,6 +106,7 @@ _ROLLOUT: Final = {
     "EvaluationFailed": "e2e/test_happy_path.py::test_a_better_model_is_trained_evaluated_promoted_and_rolled_back",
     "EvaluationInconclusive": "cases/test_gate.py::test_prose_that_no_model_reproduces_exactly_is_inconclusive_and_a_better_scorer_is_named",
     "BaselineUnavailable": "cases/test_rollout_truth.py::test_a_service_that_does_not_answer_is_named_by_the_reason",
+    "AgentUnavailable": "cases/test_rollout_truth.py::test_a_service_that_does_not_answer_is_named_by_the_reason",
     "CanaryUnreachable": f"{_CANARY}test_no_weight_before_every_agent_reaches_the_canary",
     "WaitingForAgents": f"{_CANARY}test_no_weight_before_every_agent_reaches_the_canary",
     "WaitingForSamples": f"{_CANARY}test_a_pause_lasts_until_there_are_enough_samples",

@@ -76,3 +76,45 @@ def test_this_machine_is_allowed_only_in_the_sandbox() -> None:
 def test_an_entry_of_another_form_is_refused_with_its_text(entry: str) -> None:
     with pytest.raises(ValueError, match="is not a host"):
         parse_host_list([entry])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://docs-agent.team.svc:8000/evaluate",
+        "https://docs-agent.team.svc.cluster.local/evaluate",
+        "https://agents.example.com/evaluate",
+    ],
+)
+def test_an_agent_is_asked_at_services_of_its_namespace_and_listed_hosts(url: str) -> None:
+    hosts = ModelHosts(added=parse_host_list(["agents.example.com"]))
+    assert hosts.agent_refusal(url, namespace="team") == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://docs-agent.other.svc:8000/evaluate",
+        "http://docs-agent.team.svc.evil.org/evaluate",
+        "http://team.svc/evaluate",
+        "http://.team.svc/evaluate",
+        "http://a.b.team.svc/evaluate",
+        "http://docs-agent.team.svc@evil.org/evaluate",
+        "http://169.254.169.254/latest/meta-data",
+        "http://127.0.0.1:8000/evaluate",
+        "https://kubernetes.default.svc/api",
+        "https://openrouter.ai/api/v1",
+        "file:///etc/passwd",
+        "",
+    ],
+)
+def test_an_agent_is_asked_nowhere_else(url: str) -> None:
+    refusal = ModelHosts().agent_refusal(url, namespace="team")
+    assert "no Service of namespace team" in refusal
+    assert "MODELOPS_MODEL_HOSTS" in refusal
+
+
+def test_in_the_sandbox_only_agents_of_this_machine_are_asked() -> None:
+    hosts = ModelHosts(loopback=True)
+    assert hosts.agent_refusal("http://127.0.0.1:8000/evaluate", namespace="team") == ""
+    assert "MODELOPS_SANDBOX" in hosts.agent_refusal("http://docs.team.svc/evaluate", namespace="team")

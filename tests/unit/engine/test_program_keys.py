@@ -129,7 +129,12 @@ def test_only_an_evaluation_with_a_judge_gets_its_key() -> None:
         hugging_face=ProgramSecret(value="hf"),
         langsmith=ProgramSecret(value="ls"),
         open_router=ProgramSecret(value="or", secret="tokens", key="openrouter"),
+        agent=ProgramSecret(value="ask-me", secret="agent", key="token"),
     )
+    asked = {"asked_agent": {"url": "http://docs.team.svc/evaluate"}}
+    assert program_secrets({**INPUT, **asked}, known)["MODELOPS_AGENT_KEY"].secret == "agent"
+    for none in ({}, {"asked_agent": None}, {"asked_agent": {"url": "", "entry_point": "a:b"}}):
+        assert "MODELOPS_AGENT_KEY" not in program_secrets({**INPUT, **none}, known)
     given = program_secrets({**INPUT, "judge": {"model": "judges/strict"}}, known)
     assert (given["MODELOPS_JUDGE_KEY"].value, given["MODELOPS_JUDGE_KEY"].key) == ("or", "openrouter")
     assert "MODELOPS_JUDGE_KEY" not in program_secrets({**INPUT, "judge": None}, known)

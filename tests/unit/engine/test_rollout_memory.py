@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 from tests.unit.engine_parts import engine_parts
+from tests.unit.rollout import objects
 
+from modelops.api.v1alpha1.agent_evaluation import AgentEvaluation, EvaluatedAgent, EvaluationTarget
+from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.agentsfile import RoutingBlock, parse, with_routing
 from modelops.domain.model_hosts import ModelHosts
 from modelops.domain.plan import Plan, WriteFile, WriteStatus
@@ -165,6 +168,7 @@ class Bench:
             host_refusal=lambda url, service, what: ModelHosts().refusal(
                 url, service="openrouter" if service == "openrouter" else "huggingface", what=what
             ),
+            agent_refusal=lambda url, namespace: ModelHosts().agent_refusal(url, namespace=namespace),
         )
         self.engine = RolloutReconciler(*parts.common, parts.agents, RolloutSettings())
         self.plans: list[Plan] = []
@@ -416,6 +420,39 @@ async def test_no_program_gets_a_key_for_a_candidate_host_that_is_not_listed(ben
     with pytest.raises(Refused, match=r"evil\.example\.org"):
         await bench.engine._perform(
             StartProgram(program=EvaluationProgram.CHECK, input={"arms": arms}), state, context
+        )
+
+
+@pytest.mark.parametrize("fact_of", ["check", "evaluation"])
+async def test_no_agent_is_asked_at_a_host_that_is_not_listed(bench: Bench, fact_of: str) -> None:
+    state = await bench.reconcile()
+    assert state.record is not None
+    url = "http://169.254.169.254/evaluate"
+    agent = AgentModel.model_validate(objects.agent_model())
+    asked = AgentEvaluation(agent=EvaluatedAgent(url=url))
+    spec = agent.spec.model_copy(update={"evaluation": asked})
+    evaluation = state.rollout.spec.evaluation.model_copy(update={"target": EvaluationTarget.AGENT})
+    wanted = state.rollout.spec.model_copy(update={"evaluation": evaluation})
+    state = replace(
+        state,
+        agent_model=agent.model_copy(update={"spec": spec}),
+        rollout=state.rollout.model_copy(update={"spec": wanted}),
+        record=state.record.with_(active=None),
+    )
+    write_base = WriteBase(object=bench.api.objects["r1"])
+    context = ReconcileContext(
+        state=state, write_base=write_base, credentials=Credentials(), record_ref=("team", "x", {})
+    )
+    fact = await bench.engine._fetch(fact_of, state, context)
+    assert isinstance(fact, ProgramState)
+    assert fact.result is not None
+    assert (fact.result["reason"], fact.result["ok"]) == ("HostNotAllowed", False)
+    assert "spec.evaluation.agent.url is at 169.254.169.254" in fact.result["message"]
+    arm = {"base_url": "https://openrouter.ai/api/v1", "service": "openrouter", "version": "v1.0.0"}
+    given = {"arms": {"baseline": arm, "candidate": arm}, "asked_agent": {"url": url}}
+    with pytest.raises(Refused, match=r"169\.254"):
+        await bench.engine._perform(
+            StartProgram(program=EvaluationProgram.CHECK, input=given), state, context
         )
 
 

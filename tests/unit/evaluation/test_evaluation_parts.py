@@ -48,8 +48,8 @@ def test_numbers_for_the_api_are_decimal_strings() -> None:
     assert (result["verdict"], result["recommendation"], result["margin_points"]) == ("pass", "deploy", "5")
     assert result["explain"] == (
         "Of 100 held-out examples, v1.1.0-rc.1 succeeds on 100.0 % and v1.0.0 succeeds on 100.0 %: a difference of "
-        "+0.0 points (90 % interval -2.68 to 2.63; scorer exact, threshold 1). The candidate is not worse by more than "
-        "5 points."
+        "+0.0 points (90 % interval -2.68 to 2.63; scorer exact, threshold 1; model only). The candidate is not worse by "
+        "more than 5 points."
     )
     assert json.dumps(result, allow_nan=False)
 

@@ -10,6 +10,9 @@ from modelops.router import Route, Router
 
 def test_the_exported_names_are_these() -> None:
     assert sorted(modelops.router.__all__) == [
+        "CallsExhausted",
+        "EvaluationArm",
+        "EvaluationNotAllowed",
         "LATENCY_BUCKETS_MS",
         "NoConfiguration",
         "Request",
@@ -18,7 +21,9 @@ def test_the_exported_names_are_these() -> None:
         "RouterState",
         "WatchConfig",
         "bucket_of",
+        "evaluation_arm",
         "latency_quantile",
+        "require_evaluation_token",
     ]
 
 

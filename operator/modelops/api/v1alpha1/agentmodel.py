@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from modelops.api.v1alpha1.agent_evaluation import AgentEvaluation
 from modelops.api.v1alpha1.approval import ApprovalPolicy
 from modelops.api.v1alpha1.cel import Rule, immutable, matches, rules
 from modelops.api.v1alpha1.meta import (
@@ -302,6 +303,11 @@ class SecretRefs(ApiModel):
         default=None,
         description="OpenRouter API key, to evaluate a model that is served there. It may be empty if no model is.",
     )
+    agent: SecretKeyReference | None = Field(
+        default=None,
+        description="Token that an evaluation sends to spec.evaluation.agent.url, and that the agent expects in "
+        "MODELOPS_EVALUATION_TOKEN. It may be empty without that address.",
+    )
 
 
 class AgentModelSpec(
@@ -312,6 +318,13 @@ class AgentModelSpec(
             "self.config.configMapRef == oldSelf.config.configMapRef",
             "config.configMapRef is immutable: create another AgentModel for another file",
             field="config.configMapRef",
+        ),
+        Rule(
+            "!has(self.evaluation) || !has(self.evaluation.agent) || !has(self.evaluation.agent.url) || "
+            "has(self.secretRefs.agent)",
+            "evaluation.agent.url needs secretRefs.agent: who may ask the agent to use a model chooses where its keys "
+            "are sent, so the agent takes evaluations with a token only",
+            field="secretRefs",
         ),
     ),
 ):
@@ -330,6 +343,10 @@ class AgentModelSpec(
     )
     langsmith: LangSmithSettings | None = Field(
         default=None, description="LangSmith project and datasets of the agent. It may be empty."
+    )
+    evaluation: AgentEvaluation | None = Field(
+        default=None,
+        description="How evaluations with target agent ask the agent itself. It may be empty.",
     )
     training_defaults: TrainingConfig | None = Field(
         default=None,

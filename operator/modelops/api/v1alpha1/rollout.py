@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget, ProductionResult, ProductionSample
 from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.baseline_use import BaselineUse
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
@@ -97,6 +98,18 @@ class Evaluation(ApiModel, json_schema_extra=rules(*TOP_UP_RULES)):
     dataset: DatasetRef | None = Field(
         default=None,
         description="Held-out LangSmith dataset. If it is empty, the AgentModel's langsmith.evaluationDataset is used.",
+    )
+    target: EvaluationTarget | None = Field(
+        default=None,
+        description="What answers the questions. model calls both models with the prompt contract, and the result is "
+        "labelled as one of the model only. agent calls the agent itself (the AgentModel's evaluation.agent), with "
+        "its own system prompt, tools and code, and each model in turn. If it is empty, it is model.",
+    )
+    production_sample: ProductionSample | None = Field(
+        default=None,
+        description="Recent runs of the AgentModel's langsmith.project whose inputs both models are asked as well. "
+        "They have no reference, so they are reported apart and the verdict does not depend on them. If it is empty, "
+        "none are asked.",
     )
     scorer: Scorer | None = Field(
         default=None,
@@ -605,6 +618,12 @@ class EvaluationStatus(StatusModel):
         default=None,
         description="What the stable model was used for in the last 30 days, and what that cost. Empty for an undo.",
     )
+    target: str = Field(
+        default="",
+        max_length=16,
+        description="What answered: model (the model only, with the prompt contract) or agent. Empty before the "
+        "result.",
+    )
     examples: int = Field(
         default=0, ge=0, description="Number of held-out examples that both models were asked."
     )
@@ -694,6 +713,11 @@ class EvaluationStatus(StatusModel):
         default=(),
         max_length=2,
         description="The looks that were taken, in order; the last one decided. Empty without spec.evaluation.topUp.",
+    )
+    production: ProductionResult | None = Field(
+        default=None,
+        description="What both models made of recent inputs of production. Empty without "
+        "spec.evaluation.productionSample.",
     )
     findings: tuple[Annotated[str, Field(max_length=512)], ...] = Field(
         default=(),

@@ -31,7 +31,8 @@ _MARGINS: Final = tuple(Decimal(points) for points in (5, 10, 15, 20, 25, 30, 40
 class Assumptions:
     """What the plan is computed from. Points are percentage points, and `alpha` is the one-sided error probability.
 
-    `calls_each`: calls of each model for each example. `call_seconds`: seconds of one call.
+    `calls_each`: calls of each model for each example. `other_calls`: calls beside the examples. `call_seconds`:
+    seconds of one call.
     """
 
     examples: int
@@ -42,6 +43,7 @@ class Assumptions:
     gain_points: Decimal = EXPECTED_GAIN
     concurrency: int = 8
     calls_each: int = 1
+    other_calls: int = 0
     call_seconds: float = ASSUMED_CALL_SECONDS
     first_look: int | None = None
     """Examples of the first of two looks; None where there is only one. `examples` are then those of both."""
@@ -126,7 +128,7 @@ def look_words(looks: tuple[Look, Look], second: float) -> str:
 
 def _minutes(assumed: Assumptions, examples: int) -> int:
     """Minutes in which both models answer so many examples."""
-    calls = 2 * examples * assumed.calls_each
+    calls = 2 * examples * assumed.calls_each + assumed.other_calls
     return math.ceil(math.ceil(calls / assumed.concurrency) * assumed.call_seconds / 60)
 
 

@@ -25,7 +25,13 @@ from modelops.domain.rollout.actions import (
     StopProgram,
 )
 from modelops.domain.rollout.deadline import latest_end
-from modelops.domain.rollout.evaluation_scores import assumptions, evaluation_dataset, evaluation_scorer
+from modelops.domain.rollout.evaluation_scores import (
+    asked_agent,
+    asks_agent,
+    assumptions,
+    evaluation_dataset,
+    evaluation_scorer,
+)
 from modelops.domain.rollout.evaluation_wait import billing_words, gives_up_waiting_for_token, latest_token
 from modelops.domain.rollout.learnt_data import learnt_data
 from modelops.domain.rollout.state import State
@@ -39,6 +45,7 @@ ANSWER_SECONDS = 120
 OUTAGES = {
     "HubUnavailable": RolloutReason.HubUnavailable,
     "BaselineUnavailable": RolloutReason.BaselineUnavailable,
+    "AgentUnavailable": RolloutReason.AgentUnavailable,
     "OperatorDiskFull": RolloutReason.OperatorDiskFull,
     "ProgramNotRunning": RolloutReason.ProgramNotRunning,
 }
@@ -176,6 +183,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
             "service": target.endpoint,
             "key_name": f"AgentModel {name} spec.secretRefs.{reference}",
             "usd_per_hour": str(per_hour / 1_000_000) if per_hour is not None else None,
+            **({"agent_key_env": target.api_key_env} if asks_agent(state) else {}),
         }
 
     return {
@@ -208,7 +216,42 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "max_p95_ms": spec.max_p95_milliseconds,
         **assumptions(state),
         **learnt_data(record, candidate),
+        **agent_rule(state),
+        **production_rule(state),
     }
+
+
+def agent_rule(state: State) -> dict[str, Any]:
+    """The fields of `input.json` that make the agent answer; empty where the model answers.
+
+    An input stays as an earlier release has written it where nobody asks for an agent: a change would begin a running
+    evaluation anew.
+    """
+    if not asks_agent(state):
+        return {}
+    asked, name = asked_agent(state), state.require_agent_model().metadata.name
+    return {
+        "target": "agent",
+        "asked_agent": None
+        if asked is None
+        else {
+            "url": asked.url or "",
+            "entry_point": asked.entry_point or "",
+            "key_name": f"AgentModel {name} spec.secretRefs.agent",
+            "max_calls": asked.max_calls_per_answer,
+            "max_prompt_tokens": asked.max_prompt_tokens,
+        },
+    }
+
+
+def production_rule(state: State) -> dict[str, Any]:
+    """The field of `input.json` that asks for a sample of production; empty without one."""
+    sample = state.rollout.spec.evaluation.production_sample
+    if sample is None:
+        return {}
+    langsmith = state.require_agent_model().spec.langsmith
+    project = (langsmith.project if langsmith else None) or ""
+    return {"production": {"project": project, "runs": sample.runs, "days": sample.days}}
 
 
 def judge_rule(judge: Judge | None, agent: str) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget, ProductionResult
 from modelops.api.v1alpha1.judge import JudgeResult
 from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
 from modelops.api.v1alpha1.top_up import LookResult
@@ -144,6 +145,7 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
     return EvaluationStatus(
         plan=planned.plan if planned is not None else None,
         baseline_use=planned.baseline_use if planned is not None else None,
+        target=str(result.get("target") or EvaluationTarget.MODEL.value),
         examples=int(result["n"]),
         baseline=parse_arm(result["baseline"]),
         candidate=parse_arm(result["candidate"]),
@@ -165,6 +167,9 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         candidates_compared=looks_with_next(record, version),
         looks=tuple(LookResult.model_validate(one) for one in result.get("looks") or ()),
         judge=JudgeResult.model_validate(result["judge"]) if result.get("judge") else None,
+        production=ProductionResult.model_validate(result["production"])
+        if result.get("production")
+        else None,
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )
 

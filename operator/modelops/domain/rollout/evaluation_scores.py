@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelops.api.v1alpha1.agent_evaluation import EvaluatedAgent, EvaluationTarget
 from modelops.api.v1alpha1.rollout import ApprovalStage
 from modelops.api.v1alpha1.scorer import Scorer
 from modelops.domain.digest import digest_of
@@ -20,6 +21,7 @@ def evaluation_scores(state: State) -> dict[str, Any]:
     if verdict is None or verdict.candidate is None:
         return {}
     return {
+        **({"target": verdict.target} if verdict.target else {}),
         "accuracy": float(verdict.candidate.success),
         "baseline_improvement": f"{float(verdict.difference_points):+.0f}%",
         "avg_latency_ms": verdict.candidate.latency_p50_milliseconds,
@@ -53,6 +55,8 @@ def evaluation_basis(state: State) -> str:
         "stable": [stable.version, stable.model, stable.revision],
         "prompt": prompt.wire() if prompt is not None else None,
         "dataset": evaluation_dataset(state),
+        # Only where the agent was asked: a digest that an earlier release has written stays the same.
+        **({"target": EvaluationTarget.AGENT.value} if asks_agent(state) else {}),
     }
     return digest_of("evaluation-basis/v1", content)
 
@@ -77,7 +81,8 @@ def evaluation_choices(state: State, *, margin_points: str) -> str:
     if spec.top_up is not None:
         examples += f" topped up to {spec.top_up.max_examples}"
     scored = f"scorer {scorer.name or scorer.type.value} from {scorer.threshold}" if scorer else "no scorer"
-    return f"marginPoints {margin_points}, {examples}, {scored}, goal {spec.goal.value}"
+    target = ", target agent" if asks_agent(state) else ""
+    return f"marginPoints {margin_points}, {examples}, {scored}, goal {spec.goal.value}{target}"
 
 
 def dataset_version(state: State, as_of: object) -> str:
@@ -97,6 +102,17 @@ def evaluation_scorer(state: State) -> Scorer | None:
     """The scorer: the rollout's, else the AgentModel's; None where neither names one."""
     settings = state.agent_model.spec.langsmith if state.agent_model else None
     return state.rollout.spec.evaluation.scorer or (settings.scorer if settings else None)
+
+
+def asks_agent(state: State) -> bool:
+    """Whether the agent itself answers the questions, and not the model alone."""
+    return state.rollout.spec.evaluation.target is EvaluationTarget.AGENT
+
+
+def asked_agent(state: State) -> EvaluatedAgent | None:
+    """How the agent is asked; None where it is not, or where the AgentModel does not say how."""
+    settings = state.agent_model.spec.evaluation if state.agent_model else None
+    return settings.agent if settings is not None and asks_agent(state) else None
 
 
 def assumptions(state: State) -> dict[str, Any]:

@@ -98,11 +98,12 @@ def report_of(
     experiment_url: str,
     judge: str = "",
     looks: Sequence[Mapping[str, Any]] = (),
+    production: str = "",
 ) -> Report:
     """The report of this evaluation.
 
-    `explanation` is the result in sentences, `dataset` is its name and version, `judge` what a judge said, and
-    `looks` what each of two looks found.
+    `explanation` is the result in sentences, `dataset` is its name and version, `judge` what a judge said,
+    `looks` what each of two looks found, and `production` what became of recent inputs of production.
     """
     success = {
         (arm, question.example): fmean(
@@ -128,9 +129,11 @@ def report_of(
             ("dataset", dataset),
             ("scorer", f"{request.require_scorer().described}, a success from {threshold_of(request)}"),
             ("goal", request.goal.value),
+            ("asked", request.answerer),
             ("models", " and ".join(f"{request.arms[arm].model} ({versions[arm]})" for arm in ARMS)),
             *((("judge (report only)", judge),) if judge else ()),
             *_look_facts(looks),
+            *((("recent inputs of production (report only)", production),) if production else ()),
             ("rollout uid", request.rollout),
         ),
         findings=tuple(findings),
