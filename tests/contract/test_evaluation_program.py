@@ -1,11 +1,10 @@
 """`python -m modelops.evaluation`: both models are asked the same, compared and recorded; or a refusal with a reason."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from huggingface_hub import HfApi
@@ -13,131 +12,32 @@ from langsmith import Client
 from tests.cluster import kubelet
 from tests.cluster.attempt import TRAINING_RUN
 from tests.cluster.pod_runner import pod_runner
+from tests.contract import evaluations
+from tests.contract.evaluations import CHECK, MODULE, Serve, chats, publish
 from tests.contract.learning import (
     PROMPT,
+    ProgramInput,
     environment,
     fill_dataset,
     langsmith_examples,
     run_program,
     start_program,
 )
-from tests.contract.published import put
 from tests.loopback_server import serving
 
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.programjobs import JobPrograms, ProgramPodSettings
-from modelops.api.v1alpha1.agentmodel import PromptContract
 from modelops.api.v1alpha1.rollout import EvaluationPlan
-from modelops.datasets.near import NearIndex, Shingles
-from modelops.datasets.normalised_inputs import inputs_digest
-from modelops.datasets.normalised_prompts import normalise_example
-from modelops.demo.stdlib_examples import StdlibExample, read_examples, spoil
+from modelops.demo.stdlib_examples import StdlibExample, spoil
 from modelops.engine.clock import SystemClock
 from modelops.engine.resources import SECRETS, TRAINING_RUNS
 from modelops.localcluster import LocalCluster
 from modelops.ports import Json, ProgramOwner, ProgramSecret
 from modelops.sandbox.client import SandboxInfo
-from modelops.sandbox.hub.seeds import BASE_MODEL
 from modelops.sandbox.tokens import USER
-from modelops.trainers import tiny_model
 
-MODULE, CHECK = "modelops.evaluation", "modelops.evaluation.check"
-ProgramInput = dict[str, Any]
-Serve = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def examples() -> list[StdlibExample]:
-    return read_examples(limit=600)
-
-
-@pytest.fixture(scope="module")
-def held_out(examples: list[StdlibExample]) -> list[StdlibExample]:
-    return [e for e in examples if e.split == "held-out"]
-
-
-@pytest.fixture(scope="module")
-def trained(examples: list[StdlibExample]) -> list[StdlibExample]:
-    return [e for e in examples if e.split == "train"]
-
-
-@pytest.fixture
-def serve(hf: HfApi, sandbox: SandboxInfo, eventually: Callable[..., Any]) -> Iterator[Serve]:
-    """Puts a repository behind an endpoint; returns the arm of an evaluation."""
-    names: list[str] = []
-
-    def start(repository: str, version: str, **more: Any) -> dict[str, Any]:
-        name = f"ep-{uuid4().hex[:10]}"
-        names.append(name)
-        hf.create_inference_endpoint(
-            name,
-            repository=repository,
-            framework="pytorch",
-            accelerator="cpu",
-            instance_size="x1",
-            instance_type="intel-spr",
-            region="us-east-1",
-            vendor="aws",
-            type="authenticated",
-            namespace=USER,
-        )
-        eventually(lambda: hf.get_inference_endpoint(name, namespace=USER).status == "running", seconds=30)
-        return {
-            "model": repository,
-            "base_url": f"{sandbox.models}/e/{name}/v1",
-            "api_key_env": "HF_TOKEN",
-            "version": version,
-            "usd_per_hour": "0.033",
-            **more,
-        }
-
-    yield start
-    for name in names:
-        hf.delete_inference_endpoint(name, namespace=USER)
-
-
-def publish(hf: HfApi, repo: str, examples: list[StdlibExample]) -> str:
-    """A model that remembers these examples, as a training would leave it."""
-    model = tiny_model.Model([(e.task, e.docstring) for e in examples], [5.0, 2.5, 8.0])
-    hf.create_repo(repo, private=True, exist_ok=True)
-    hf.upload_file(path_or_fileobj=model.to_bytes(), path_in_repo=tiny_model.MODEL_FILE, repo_id=repo)
-    return repo
-
-
-@pytest.fixture
-def program_input(
-    hf: HfApi,
-    client: Client,
-    serve: Serve,
-    unique: Callable[[str], str],
-    trained: list[StdlibExample],
-    held_out: list[StdlibExample],
-) -> ProgramInput:
-    """A good candidate against the untrained base."""
-    name = unique("held out")
-    fill_dataset(client, name, langsmith_examples(held_out))
-    candidate = publish(hf, f"{USER}/{unique('good')}", trained)
-    return {
-        "v": 1,
-        "rollout": unique("uid"),
-        "agent": "docs",
-        "dataset": f"ls://{name}",
-        "as_of": None,
-        "arms": {"baseline": serve(BASE_MODEL, "v1.0.0"), "candidate": serve(candidate, "v1.1.0-rc.1")},
-        "prompt": PROMPT,
-        "scorer": {"type": "tokenF1", "threshold": "0.35"},
-        "margin_points": "5",
-        "goal": "nonInferior",
-        "alpha": "0.05",
-        "repetitions": 1,
-        "concurrency": 8,
-        "max_examples": None,
-        "train_digests": [inputs_digest(e.langsmith()["inputs"]) for e in trained],  # type: ignore[arg-type]
-    }
-
-
-def chats(sandbox: SandboxInfo) -> int:
-    return len(sandbox.requests(service="models", method="POST"))
+examples, held_out, trained = evaluations.examples, evaluations.held_out, evaluations.trained
+program_input, serve = evaluations.program_input, evaluations.serve
 
 
 def test_better_model_passes_with_numbers_and_both_experiments(
@@ -505,177 +405,6 @@ def test_langsmith_that_goes_down_in_the_middle_does_not_change_the_verdict(
     assert result["verdict"] == "pass", result
     assert not result["recorded"]
     assert any(f.startswith("LangSmith does not have the complete experiments") for f in result["findings"])
-
-
-def upload_learnt(
-    hf: HfApi, repo: str, inputs: Sequence[Any], *, more: Mapping[str, Any] | None = None
-) -> dict[str, str]:
-    """A training dataset on the Hub with these inputs, as the evaluation's input names it."""
-    contract = PromptContract.model_validate(PROMPT)
-    prompts = [normalise_example(contract, one) for one in inputs]
-    groups = {
-        "form": "groups/v2",
-        "prompts": [one.digest for one in prompts],
-        "turns": [],
-        "inputs": [inputs_digest(one) for one in inputs],
-    }
-    files = {"groups.json": groups, **(more or {})}
-    return {"repo": repo, "revision": put(hf, repo, files, title="groups", kind="dataset")}
-
-
-def test_examples_that_were_trained_on_are_left_out(
-    sandbox: SandboxInfo,
-    hf: HfApi,
-    program_input: ProgramInput,
-    held_out: list[StdlibExample],
-    unique: Callable[[str], str],
-    tmp_path: Path,
-) -> None:
-    inputs = [e.langsmith()["inputs"] for e in held_out[:7]]
-    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", inputs)
-    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
-    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
-    assert result["n"] == len(held_out) - 7
-    assert result["findings"] == [
-        "7 examples were left out, because the candidate was trained on the same prompts"
-    ]
-
-
-def test_the_report_is_beside_the_training_data(
-    sandbox: SandboxInfo,
-    hf: HfApi,
-    program_input: ProgramInput,
-    held_out: list[StdlibExample],
-    unique: Callable[[str], str],
-    tmp_path: Path,
-) -> None:
-    """A program that starts again commits it once."""
-    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", [held_out[0].langsmith()["inputs"]])
-    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
-    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
-    repo, folder = learnt["repo"], f"evaluations/{program_input['rollout']}"
-    assert result["report_url"] == f"{sandbox.hub}/datasets/{repo}/blob/main/{folder}/report.md"
-    files = hf.list_repo_files(repo, repo_type="dataset")
-    assert {f"{folder}/{name}" for name in ("report.md", "report.html", "interval.svg")} <= set(files)
-    page = Path(hf.hf_hub_download(repo, f"{folder}/report.md", repo_type="dataset")).read_text(
-        encoding="utf-8"
-    )
-    assert result["explain"].split(":")[0] in page
-    assert "**Passed: the candidate may be deployed.**" in page
-
-    (tmp_path / "p" / "result.json").unlink()
-    commits = len(hf.list_repo_commits(repo, repo_type="dataset"))
-    assert run_program(sandbox, MODULE, tmp_path / "p", program_input)["report_url"] == result["report_url"]
-    assert len(hf.list_repo_commits(repo, repo_type="dataset")) == commits
-
-
-def test_a_public_repository_gets_no_report_and_the_verdict_stands(
-    sandbox: SandboxInfo,
-    hf: HfApi,
-    program_input: ProgramInput,
-    held_out: list[StdlibExample],
-    unique: Callable[[str], str],
-    tmp_path: Path,
-) -> None:
-    repo = f"{USER}/{unique('data')}"
-    hf.create_repo(repo, repo_type="dataset", private=False)
-    learnt = upload_learnt(hf, repo, [held_out[0].langsmith()["inputs"]])
-    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
-    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
-    assert result["verdict"] == "pass"
-    assert "report_url" not in result
-    assert result["findings"][-1] == (
-        f"the report was not published: dataset repository {learnt['repo']} is public, and the report has examples in it"
-    )
-
-
-def test_a_dataset_of_the_form_before_is_compared_by_its_inputs_and_the_findings_say_so(
-    sandbox: SandboxInfo,
-    hf: HfApi,
-    program_input: ProgramInput,
-    held_out: list[StdlibExample],
-    unique: Callable[[str], str],
-    tmp_path: Path,
-) -> None:
-    old = {"form": "groups/v1", "train": [inputs_digest(e.langsmith()["inputs"]) for e in held_out[:7]]}  # type: ignore[arg-type]
-    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", [], more={"groups.json": old})
-    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
-    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
-    assert result["n"] == len(held_out) - 7
-    assert result["findings"][0].startswith("1 training dataset has the form groups/v1, so only whole inputs")
-
-
-def test_near_copies_of_training_examples_are_left_out_and_counted(
-    sandbox: SandboxInfo,
-    hf: HfApi,
-    program_input: ProgramInput,
-    held_out: list[StdlibExample],
-    unique: Callable[[str], str],
-    tmp_path: Path,
-) -> None:
-    long = [e for e in held_out if len(e.task.split()) > 60][:4]
-    assert len(long) == 4
-    edited = [{**e.langsmith()["inputs"], "task": f"{e.task} # edited"} for e in long]  # type: ignore[dict-item]
-    shingles = Shingles()
-    shingles.add([normalise_example(PromptContract.model_validate(PROMPT), one).words for one in edited])
-    signatures, _ = shingles.signatures(without=shingles.boilerplate())
-    near = NearIndex(signatures=signatures, boilerplate=shingles.boilerplate()).document()
-    learnt = upload_learnt(hf, f"{USER}/{unique('data')}", edited, more={"near.json": near})
-    program_input = {**program_input, "train_digests": [], "training_dataset": learnt}
-    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
-    assert result["n"] == len(held_out) - 4
-    assert result["findings"] == ["4 examples were left out as near-copies of training examples"]
-
-
-def test_what_earlier_models_of_the_chain_have_learnt_is_left_out(
-    sandbox: SandboxInfo,
-    hf: HfApi,
-    program_input: ProgramInput,
-    held_out: list[StdlibExample],
-    unique: Callable[[str], str],
-    tmp_path: Path,
-) -> None:
-    """The candidate's base is a model of the record, whose base is a model of another agent, on the Hub only."""
-
-    def learnt(*examples: StdlibExample) -> dict[str, str]:
-        inputs = [e.langsmith()["inputs"] for e in examples]
-        return upload_learnt(hf, f"{USER}/{unique('data')}", inputs)
-
-    def model(base: dict[str, str], **lineage: Any) -> dict[str, str]:
-        repo = f"{USER}/{unique('model')}"
-        files = {"modelops.json": {"base_model": base["repo"], "base_revision": base["revision"], **lineage}}
-        return {"repo": repo, "revision": put(hf, repo, files, title="x")}
-
-    gone = {"repo": f"{USER}/{unique('gone')}", "revision": "main"}
-    first = model(gone, dataset=learnt(*held_out[:2]))
-    program_input = {
-        **program_input,
-        "train_digests": [],
-        "training_dataset": learnt(held_out[9]),
-        "earlier_datasets": [learnt(*held_out[4:7])],
-        "base": model(first, dataset=learnt(held_out[2])),
-    }
-    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
-    assert result["n"] == len(held_out) - 7
-    assert result["findings"] == [
-        f"the training examples of model {gone['repo']}, from which the candidate was trained, cannot be read, so "
-        "examples of the evaluation may be among them",
-        "1 example was left out, because the candidate was trained on the same prompts",
-        "6 examples were left out, because a model from which the candidate was trained has learnt them or near-copies",
-    ]
-
-    candidate = {**program_input, "training_dataset": {}, "earlier_datasets": [], "rollout": unique("uid")}
-    same = run_program(sandbox, MODULE, tmp_path / "q", candidate)
-    assert "1 example was left out, because the candidate was trained on the same prompts" in same["findings"]
-
-
-def test_dataset_of_training_examples_only_is_refused(
-    sandbox: SandboxInfo, program_input: ProgramInput, held_out: list[StdlibExample], tmp_path: Path
-) -> None:
-    program_input["train_digests"] = [inputs_digest(e.langsmith()["inputs"]) for e in held_out]  # type: ignore[arg-type]
-    result = run_program(sandbox, MODULE, tmp_path / "p", program_input)
-    assert result["reason"] == "TrainTestOverlap"
-    assert chats(sandbox) == 0
 
 
 @pytest.mark.parametrize(

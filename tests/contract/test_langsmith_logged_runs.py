@@ -1,6 +1,7 @@
 """A project's runs are read by the route that the server has, with the real SDK's client against the sandbox."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -20,7 +21,7 @@ COUNT = 205
 def project(sandbox_process: SandboxInfo) -> str:
     """A project with runs of two kinds and two ages, the first of them with an error and feedback."""
     name, now = f"agents-{uuid4().hex}", datetime.now(UTC)
-    runs = []
+    runs: list[dict[str, Any]] = []
     for number in range(COUNT):
         run_id = uuid4()
         started = now - timedelta(days=30 if number % 2 else 0, seconds=number + 1)
