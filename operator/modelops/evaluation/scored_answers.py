@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Final
 
 from modelops.domain import prompt as prompts
@@ -81,7 +82,8 @@ def answer_to_score(request: Request, answer: Answer, question: Question) -> ToS
     if answer.calls or question.calls:
         return ToScore(question=question, text=answer.text.strip(), calls=tuple(answer.calls))
     try:
-        with processor_time_limit(READ_SECONDS):
+        # Without `prompt.parse` there is nothing that could take long, and a limit takes longer than the rest.
+        with processor_time_limit(READ_SECONDS) if request.prompt.parse else nullcontext():
             text = prompts.parse(request.prompt, answer.text)
     except prompts.AnswerError:
         return None
