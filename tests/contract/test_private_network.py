@@ -137,7 +137,7 @@ def test_without_the_proxy_each_client_says_that_it_reached_nothing(calls: Calls
     assert "check the address, the proxy and the network policy" in answers["endpoints"]
     assert "did not answer while listing datasets" in answers["langsmith"]
     assert "check the endpoint, the proxy and the network policy" in answers["langsmith"]
-    assert answers["openrouter"] == "APIConnectionError"
+    assert answers["openrouter"].startswith("no connection: ")
 
 
 @pytest.mark.parametrize(

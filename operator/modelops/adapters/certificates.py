@@ -17,8 +17,9 @@ def certificate_problem(error: BaseException) -> str:
     The words are those of OpenSSL, which have no part of a request.
     """
     for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted: {cause.verify_message}; {REMEDY}"
+        # aiohttp has a subclass without the words of OpenSSL, which has the error with them as an argument.
+        if isinstance(cause, ssl.SSLCertVerificationError) and (words := getattr(cause, "verify_message", "")):
+            return f"its certificate is not trusted: {words}; {REMEDY}"
     return ""
 
 
