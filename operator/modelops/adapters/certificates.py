@@ -18,7 +18,9 @@ def certificate_problem(error: BaseException) -> str:
     """
     for cause in _causes(error):
         # aiohttp has a subclass without the words of OpenSSL, which has the error with them as an argument.
-        if isinstance(cause, ssl.SSLCertVerificationError) and (words := getattr(cause, "verify_message", "")):
+        if isinstance(cause, ssl.SSLCertVerificationError) and (
+            words := getattr(cause, "verify_message", "")
+        ):
             return f"its certificate is not trusted: {words}; {REMEDY}"
     return ""
 
