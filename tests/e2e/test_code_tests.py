@@ -212,7 +212,7 @@ async def test_from_training_data_to_the_report_a_better_coder_passes_an_equal_o
     measured = status(better)["evaluation"]
     assert (measured["verdict"], measured["scorer"], measured["examples"]) == ("pass", "tests", 60)
     assert float(measured["baseline"]["success"]) == 0
-    assert float(measured["candidate"]["success"]) > 0.8
+    assert float(measured["candidate"]["success"]) >= 0.7
     assert "/evaluations/" in measured["reportUrl"]
 
     repo = (await env.read_stable_target()).model
