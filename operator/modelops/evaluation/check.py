@@ -14,6 +14,7 @@ from modelops.api.v1alpha1.rollout import EvaluationPlan
 from modelops.domain.gates.evaluation_plan import Assumptions, plan_evaluation
 from modelops.evaluation.cover import cover
 from modelops.evaluation.judge.answers import JUDGE_KEY, judge_address
+from modelops.evaluation.judge.calibrated import require_calibrated
 from modelops.evaluation.judge.fitness import require_fit_judge
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.price_list import answer_to
@@ -34,12 +35,13 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
         failure = _key_refusal(name, request.arms[name]) or _model_refusal(name, request.arms[name])
         if failure is not None:
             raise failure
+    calibrated = require_calibrated(work, request, questions)
     require_fit_judge(request)
     if (failure := _judge_key_refusal(request)) is not None:
         raise failure
     return {
         "examples": len(questions),
-        **cover(request, questions),
+        **cover(request, questions, calibrated=calibrated),
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,
@@ -56,6 +58,7 @@ def _plan(request: Request, examples: int) -> EvaluationPlan:
             goal=request.goal,
             alpha=float(request.alpha),
             disagree_points=request.disagree_points,
+            judged=request.judge_decides,
             gain_points=request.expected_gain_points,
             concurrency=request.concurrency,
             calls_each=request.repetitions,

@@ -14,8 +14,11 @@ from decimal import Decimal
 from typing import Any
 
 from modelops.evaluation.journal import Answer
+from modelops.evaluation.judge import deciding
 from modelops.evaluation.judge.answers import JUDGE_KEY, JudgeReport, judge_address, judged_questions
+from modelops.evaluation.judge.calibrated import CalibratedJudge
 from modelops.evaluation.judge.calls import MOST_ATTEMPTS
+from modelops.evaluation.judge.offer import highest_usd
 from modelops.evaluation.judge.pairs import MOST_SECONDS
 from modelops.evaluation.judge.prompt import INSTRUCTION, MOST_CHARACTERS, MOST_TOKENS
 from modelops.evaluation.model_client import read_api_key
@@ -30,8 +33,12 @@ TOKENS_PER_SECOND = 10
 FIRST_TOKEN_SECONDS = 2.0
 
 
-def cover(request: Request, questions: Sequence[Question]) -> dict[str, Any]:
+def cover(
+    request: Request, questions: Sequence[Question], *, calibrated: CalibratedJudge | None = None
+) -> dict[str, Any]:
     """The part of the check's `result.json` from which the operator plans time and money.
+
+    `calibrated`: the judge that decides, which is asked about labelled pairs as well.
 
     `seconds`: the longest time of all calls. `calls_usd`: the highest cost of the calls that are billed one by one;
     it does not contain those of `unpriced`, the models of which the service names no price, and of `unanswered`, those
@@ -54,7 +61,7 @@ def cover(request: Request, questions: Sequence[Question]) -> dict[str, Any]:
     total *= request.repetitions
     if request.judge is not None:
         try:
-            judging = _judge_usd(request, request.judge, questions)
+            judging = _judge_usd(request, request.judge, questions, calibrated)
         except NoAnswer:
             unanswered.append(request.judge.model)
         else:
@@ -80,8 +87,12 @@ def longest_judge_seconds(request: Request, examples: int) -> int:
     if request.judge is None:
         return 0
     call = min(request.timeout_seconds, FIRST_TOKEN_SECONDS + MOST_TOKENS / TOKENS_PER_SECOND)
-    calls = min(examples, request.judge.max_examples) * _JUDGE_CALLS
-    return math.ceil(min(MOST_SECONDS, math.ceil(calls / request.concurrency) * call))
+    pairs = min(examples, request.judge.max_examples)
+    if request.judge_decides:
+        pairs = examples + deciding.CONTROL_PAIRS
+    longest = deciding.MOST_SECONDS if request.judge_decides else MOST_SECONDS
+    calls = pairs * _JUDGE_CALLS
+    return math.ceil(min(longest, math.ceil(calls / request.concurrency) * call))
 
 
 def billed_usd(
@@ -102,7 +113,9 @@ _JUDGE_CALLS = 2 * MOST_ATTEMPTS
 """Of one example: both orders, each with its retries."""
 
 
-def _judge_usd(request: Request, rule: JudgeRule, questions: Sequence[Question]) -> Decimal | None:
+def _judge_usd(
+    request: Request, rule: JudgeRule, questions: Sequence[Question], calibrated: CalibratedJudge | None
+) -> Decimal | None:
     """The highest cost of the judge's calls; None where no price is known. Raises NoAnswer."""
     _, document = model_listing(
         rule.model, base_url=judge_address(), api_key=os.environ.get(JUDGE_KEY) or "none"
@@ -114,8 +127,9 @@ def _judge_usd(request: Request, rule: JudgeRule, questions: Sequence[Question])
     # Another model may count the letters of an answer in other tokens: twice as many, and at most one for a letter.
     answers = 2 * min(2 * request.prompt.max_tokens, MOST_CHARACTERS)
     instruction = math.ceil(len(INSTRUCTION.encode()) / BYTES_PER_TOKEN)
-    total = Decimal(0)
-    for question in judged_questions(rule, questions):
+    control = deciding.control_pairs(request, calibrated) if calibrated else []
+    total = highest_usd(price, [one.pair for one in control])
+    for question in judged_questions(request, rule, questions):
         expected = math.ceil(len(question.target.encode()) / BYTES_PER_TOKEN)
         tokens = instruction + answers + _prompt_tokens(question) + expected
         total += _JUDGE_CALLS * (prompt * tokens + completion * MOST_TOKENS + call)

@@ -14,7 +14,8 @@ from modelops.evaluation.collect_answers import collect_answers
 from modelops.evaluation.cover import billed_usd
 from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal
-from modelops.evaluation.judge.answers import judge_address, judge_answers
+from modelops.evaluation.judge.answers import JudgeReport, decide_by_judge, judge_address, judge_answers
+from modelops.evaluation.judge.calibrated import require_calibrated
 from modelops.evaluation.model_client import is_final
 from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms
 from modelops.evaluation.question import Question
@@ -47,19 +48,25 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
     request = request.for_questions(len(questions))
+    # Before the answers are paid for: the labels may have been changed since the check.
+    calibrated = require_calibrated(work, request, questions)
     answers = _collect_answers(work, request, questions)
     work.progress("judging", done=len(answers), total=len(answers))
-    scores = score_answers(request, questions, answers)
-    outcome = compare_arms(request, questions, answers, scores)
+
+    def asking_judge(done: int, total: int) -> None:
+        work.progress("asking the judge", done=done, total=total)
+
+    judged: JudgeReport | None = None
+    if calibrated is not None:
+        judged = decide_by_judge(
+            request, questions, answers, calibrated=calibrated, folder=work.folder, progress=asking_judge
+        )
+    scores = judged.scores if judged else score_answers(request, questions, answers)
+    outcome = compare_arms(request, questions, answers, scores, distrust=judged.distrust if judged else "")
     require_answers_of_candidate(request, outcome, answers)
     findings += _findings(request, outcome, answers)
-    judged = judge_answers(
-        request,
-        questions,
-        answers,
-        folder=work.folder,
-        progress=lambda done, total: work.progress("asking the judge", done=done, total=total),
-    )
+    if judged is None:
+        judged = judge_answers(request, questions, answers, folder=work.folder, progress=asking_judge)
     findings += judged.findings if judged else ()
     work.progress("recording", done=len(answers), total=len(answers))
     recorded = record_experiments(request, dataset, questions, answers, scores)
@@ -81,7 +88,7 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     published = publish_report(report, request)
     if "unpublished" in published:
         findings.append(published.pop("unpublished"))
-    if judged is not None:
+    if judged is not None and not request.judge_decides:
         document["explain"] = f"{document['explain']} Report only: {judged.line}."
     return {
         **document,

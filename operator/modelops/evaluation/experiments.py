@@ -22,7 +22,7 @@ from modelops.domain import prompt as prompts
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.scored_answers import Scores, is_success
+from modelops.evaluation.scored_answers import Scores, success_of
 from modelops.evaluation.scorers.interface import Score
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ def _plan(request: Request, dataset: LoadedDataset, arm: ArmName, *, examples: i
 
 
 def _logged(request: Request, question: Question, answer: Answer, score: Score) -> LoggedAnswer:
-    scorer = request.require_scorer()
     return LoggedAnswer(
         example_id=answer.example,
         repetition=answer.repetition,
@@ -106,16 +105,24 @@ def _logged(request: Request, question: Question, answer: Answer, score: Score) 
         outputs=_outputs(answer),
         started=answer.started,
         ended=answer.started + answer.latency_ms / 1000,
-        scores={
-            scorer.name or scorer.type.value: score.value or 0.0,
-            "success": float(is_success(request, score)),
-        },
+        scores=_scores(request, score),
         error=answer.error,
         model=answer.model,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
         cost_usd=None if answer.cost_usd is None else Decimal(answer.cost_usd),
     )
+
+
+def _scores(request: Request, score: Score) -> dict[str, float]:
+    """The scores of a run. A judge's missing judgement is none: a 0 would count against the model."""
+    if request.judge_decides and score.value is None:
+        return {}
+    scorer = request.require_scorer()
+    return {
+        scorer.name or scorer.type.value: score.value or 0.0,
+        "success": success_of(request, score),
+    }
 
 
 def _outputs(answer: Answer) -> dict[str, Any] | None:

@@ -79,6 +79,18 @@ class JudgeRule(_Part):
     key_name: str = ""
 
 
+class CalibrationRule(_Part):
+    """The calibration of the judge, as AgentModel `spec.langsmith.judge` has it. `field` names that in messages."""
+
+    model: str
+    labels: str
+    labels_as_of: str
+    said: str
+    prompt_digest: str
+    digest: str
+    field: str = "spec.langsmith.judge"
+
+
 class HubRevision(_Part):
     """A repository on the Hub at a commit; empty where it is not known, or where there is none."""
 
@@ -96,7 +108,8 @@ class Request(_Part):
     trained on, where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
     `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which may
     have been trained by ModelOps, too. `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit of the
-    candidate's 95th percentile. `judge` is reported and decides nothing. `record_seconds`: how long recording in
+    candidate's 95th percentile. `judge` is reported and decides nothing unless the scorer is judge, which needs a
+    `calibration`. `record_seconds`: how long recording in
     LangSmith is retried; the verdict does not need it.
     """
 
@@ -109,6 +122,7 @@ class Request(_Part):
     prompt: PromptContract
     scorer: ScorerRule | None = None
     judge: JudgeRule | None = None
+    calibration: CalibrationRule | None = None
     margin_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     min_baseline_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     goal: Goal
@@ -130,6 +144,11 @@ class Request(_Part):
     def require_scorer(self) -> ScorerRule:
         """The scorer: an evaluation without one is refused when its questions are read."""
         return require_established(self.scorer, "the scorer of the evaluation")
+
+    @property
+    def judge_decides(self) -> bool:
+        """Whether the preferences of the judge are the metric that decides."""
+        return self.scorer is not None and self.scorer.type is ScorerType.JUDGE
 
     @property
     def margin(self) -> Decimal:

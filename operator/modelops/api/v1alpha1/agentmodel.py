@@ -10,6 +10,7 @@ from pydantic import Field
 
 from modelops.api.v1alpha1.approval import ApprovalPolicy
 from modelops.api.v1alpha1.cel import Rule, immutable, matches, rules
+from modelops.api.v1alpha1.judge import JudgeCalibration
 from modelops.api.v1alpha1.meta import (
     AgentName,
     ApiModel,
@@ -223,6 +224,11 @@ class LangSmithSettings(ApiModel):
     scorer: Scorer | None = Field(
         default=None,
         description="How answers to the evaluation dataset are scored in a Rollout that names no scorer.",
+    )
+    judge: JudgeCalibration | None = Field(
+        default=None,
+        description="Calibration of the judge that scorer judge may use, as `modelops evaluate calibrate --dataset` "
+        "prints it. If it is empty, a judge is a report only.",
     )
 
 

@@ -116,7 +116,8 @@ class Evaluation(ApiModel):
     judge: Judge | None = Field(
         default=None,
         description="A model that says which answers are better. It is reported, and the verdict does not depend on "
-        "it. If it is empty, nothing is judged.",
+        "it unless the scorer is judge. If it is empty, nothing is judged, or scorer judge takes the AgentModel's "
+        "langsmith.judge.",
     )
     goal: Goal = Field(
         default=Goal.NON_INFERIOR,

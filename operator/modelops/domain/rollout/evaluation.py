@@ -9,6 +9,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.judge import Judge
 from modelops.api.v1alpha1.rollout import Goal, RolloutPhase
+from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.plan import Plan
@@ -195,6 +196,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "prompt": prompt.wire(),
         "scorer": scorer.wire() if scorer else None,
         "judge": judge_rule(spec.judge, name),
+        **deciding_judge(state, name),
         "margin_points": spec.margin_points,
         "min_baseline_points": spec.min_baseline_points,
         "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",
@@ -217,4 +219,31 @@ def judge_rule(judge: Judge | None, agent: str) -> dict[str, Any] | None:
         "model": judge.model,
         "max_examples": judge.max_examples,
         "key_name": f"AgentModel {agent} spec.secretRefs.openRouter",
+    }
+
+
+def deciding_judge(state: State, agent: str) -> dict[str, Any]:
+    """Scorer judge as fields of `input.json`: its calibration, and the judge where the Rollout names none.
+
+    Only the AgentModel has a calibration: who may create a Rollout could otherwise write one that passes it.
+    """
+    scorer, spec = evaluation_scorer(state), state.rollout.spec.evaluation
+    if scorer is None or scorer.type is not ScorerType.JUDGE:
+        return {}
+    settings = state.require_agent_model().spec.langsmith
+    found = settings.judge if settings is not None else None
+    if found is None:
+        return {}
+    judge = spec.judge or Judge(model=found.model)
+    return {
+        "judge": judge_rule(judge, agent),
+        "calibration": {
+            "model": found.model,
+            "labels": found.labels,
+            "labels_as_of": found.labels_as_of.isoformat(),
+            "said": found.said,
+            "prompt_digest": found.prompt_digest,
+            "digest": found.digest,
+            "field": f"spec.langsmith.judge of AgentModel {agent}",
+        },
     }

@@ -16,7 +16,7 @@ from modelops.evaluation.outcome import Outcome
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.result import points, threshold_of
-from modelops.evaluation.scored_answers import Scores, is_success
+from modelops.evaluation.scored_answers import Scores, success_of
 
 MOST_CASES = 10
 MOST_CHARACTERS = 2000
@@ -103,7 +103,7 @@ def report_of(
     """
     success = {
         (arm, question.example): fmean(
-            is_success(request, scores[arm, question.example, k]) for k in range(request.repetitions)
+            success_of(request, scores[arm, question.example, k]) for k in range(request.repetitions)
         )
         for question in questions
         for arm in ARMS
@@ -123,10 +123,10 @@ def report_of(
         versions=versions,
         facts=(
             ("dataset", dataset),
-            ("scorer", f"{request.require_scorer().described}, a success from {threshold_of(request)}"),
+            ("scorer", _scorer(request)),
             ("goal", request.goal.value),
             ("models", " and ".join(f"{request.arms[arm].model} ({versions[arm]})" for arm in ARMS)),
-            *((("judge (report only)", judge),) if judge else ()),
+            *((("judge" if request.judge_decides else "judge (report only)", judge),) if judge else ()),
             ("rollout uid", request.rollout),
         ),
         findings=tuple(findings),
@@ -137,6 +137,12 @@ def report_of(
         slices=tuple(_slices(questions, success)),
         experiment_url=experiment_url,
     )
+
+
+def _scorer(request: Request) -> str:
+    if request.judge_decides and request.judge is not None:
+        return f"judge {request.judge.model}: 1 for the answer that it prefers in both orders, 0.5 for a tie"
+    return f"{request.require_scorer().described}, a success from {threshold_of(request)}"
 
 
 def _numbers(outcome: Outcome, answers: Sequence[Answer]) -> Iterator[tuple[str, Mapping[ArmName, str]]]:
