@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 import yaml
 from langsmith import Client
-from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program
+from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples
 
 from modelops.api.v1alpha1.judge import JudgeCalibration, JudgeResult
 from modelops.cli.__main__ import main
 from modelops.demo.stdlib_examples import read_examples
+from modelops.evaluation.check import check_evaluation
+from modelops.evaluation.evaluate import evaluate
 from modelops.evaluation.judge.deciding import CONTROL_PAIRS
 from modelops.sandbox.client import SandboxInfo
 from modelops.sandbox.openrouter.algorithms import name_as_sentence
+from modelops.workdir import ProgramFailure, WorkDir
 
-MODULE, CHECK = "modelops.evaluation", "modelops.evaluation.check"
 JUDGE = "modelops-judges/prefer-by-words"
 EXAMPLES, LABELS = 60, 60
 Input = dict[str, Any]
@@ -36,22 +38,36 @@ def labelled(*, wrong: int = 0, n: int = LABELS) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.fixture
-def keys(sandbox: SandboxInfo) -> dict[str, str]:
-    return {f"MODELOPS_{name}_KEY": sandbox.openrouter_key for name in ("BASELINE", "CANDIDATE", "JUDGE")}
+Program = Callable[[WorkDir], dict[str, Any]]
+_MADE: dict[str, dict[str, str]] = {}
+"""The calibration of the process's sandbox, which most tests share."""
+
+
+@pytest.fixture(autouse=True)
+def _environment(sandbox: SandboxInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the programs, which run in this process: `test_judge.py` starts them as the operator does."""
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("BASELINE", "CANDIDATE", "JUDGE"):
+        monkeypatch.setenv(f"MODELOPS_{name}_KEY", sandbox.openrouter_key)
+
+
+def run(program: Program, folder: Path, program_input: Input) -> dict[str, Any]:
+    """The `result.json` of a program."""
+    folder.mkdir(exist_ok=True)
+    (folder / "input.json").write_text(json.dumps(program_input))
+    try:
+        return {"ok": True, **program(WorkDir(folder))}
+    except ProgramFailure as failure:
+        found = {"reason": failure.reason, "message": str(failure), "transient": failure.transient}
+        return {"ok": False, **found}
 
 
 @pytest.fixture
 def calibrate(
-    sandbox: SandboxInfo,
-    client: Client,
-    unique: Callable[[str], str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    client: Client, unique: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, dict[str, Any]]]:
     """Calibrate by the command; returns its status and what it prints."""
-    for name, value in sandbox.environment().items():
-        monkeypatch.setenv(name, value)
 
     def call(examples: list[dict[str, Any]], agent: str = "docs") -> tuple[int, dict[str, Any]]:
         name = unique("labels")
@@ -64,11 +80,13 @@ def calibrate(
 
 
 @pytest.fixture
-def calibration(calibrate: Any) -> dict[str, str]:
+def calibration(sandbox: SandboxInfo, calibrate: Any) -> dict[str, str]:
     """As the operator passes it on to the programs."""
-    code, found = calibrate(labelled(wrong=5))
-    assert code == 0, found
-    return passed_on(found["agentModel"]["spec"]["langsmith"]["judge"])
+    if sandbox.langsmith not in _MADE:
+        code, found = calibrate(labelled(wrong=5))
+        assert code == 0, found
+        _MADE[sandbox.langsmith] = passed_on(found["agentModel"]["spec"]["langsmith"]["judge"])
+    return dict(_MADE[sandbox.langsmith])
 
 
 def passed_on(written: dict[str, Any]) -> dict[str, str]:
@@ -138,12 +156,12 @@ def swapped(program_input: Input) -> Input:
 
 
 def test_a_calibrated_judge_lets_the_better_model_pass_and_the_worse_one_fail(
-    sandbox: SandboxInfo, client: Client, program_input: Input, keys: dict[str, str], tmp_path: Path
+    sandbox: SandboxInfo, client: Client, program_input: Input, tmp_path: Path
 ) -> None:
-    checked = run_program(sandbox, CHECK, tmp_path / "c", program_input, **keys)
+    checked = run(check_evaluation, tmp_path / "c", program_input)
     assert checked["ok"], checked
     assert "preference of the judge" in checked["plan"]["message"]
-    better = run_program(sandbox, MODULE, tmp_path / "a", program_input, **keys)
+    better = run(evaluate, tmp_path / "a", program_input)
     assert better["ok"], better
     result = JudgeResult.model_validate(better["judge"])
     assert (better["verdict"], better["n"], result.missing) == ("pass", EXAMPLES, 0)
@@ -157,23 +175,24 @@ def test_a_calibrated_judge_lets_the_better_model_pass_and_the_worse_one_fail(
     (experiment,) = [e for e in better["experiments"].values() if "candidate" in e["name"]]
     stats = client.read_project(project_id=experiment["id"], include_stats=True).feedback_stats or {}
     assert stats["judge"]["n"] == EXAMPLES
-    worse = run_program(sandbox, MODULE, tmp_path / "b", swapped(program_input), **keys)
+    worse = run(evaluate, tmp_path / "b", swapped(program_input))
     assert worse["verdict"] == "fail", worse["explain"]
 
 
 def test_equal_models_are_inconclusive_since_the_judge_prefers_nothing(
-    sandbox: SandboxInfo, program_input: Input, keys: dict[str, str], tmp_path: Path
+    sandbox: SandboxInfo, program_input: Input, tmp_path: Path
 ) -> None:
     program_input["arms"]["candidate"]["model"] = program_input["arms"]["baseline"]["model"]
-    found = run_program(sandbox, MODULE, tmp_path / "p", program_input, **keys)
+    found = run(evaluate, tmp_path / "p", program_input)
     assert (found["verdict"], found["judge"]["ties"]) == ("inconclusive", EXAMPLES)
     assert "prefers one of the two answers on only 0 of 60 examples" in found["explain"]
 
 
 def test_a_judge_that_is_silent_makes_the_verdict_inconclusive(
-    sandbox: SandboxInfo, program_input: Input, keys: dict[str, str], tmp_path: Path
+    program_input: Input, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = run_program(sandbox, MODULE, tmp_path / "p", program_input, **{**keys, "MODELOPS_JUDGE_KEY": "x"})
+    monkeypatch.setenv("MODELOPS_JUDGE_KEY", "x")
+    found = run(evaluate, tmp_path / "p", program_input)
     assert found["ok"], found
     assert (found["verdict"], found["n"], found["judge"]["missing"]) == ("inconclusive", 0, EXAMPLES)
     assert "60 of 60 judgements are missing, most often because of: HTTP 401" in found["explain"]
@@ -183,7 +202,6 @@ def test_the_judge_is_asked_again_about_labelled_pairs_and_made_up_answers_are_f
     sandbox: SandboxInfo,
     client: Client,
     program_input: Input,
-    keys: dict[str, str],
     tmp_path: Path,
     unique: Any,
 ) -> None:
@@ -207,29 +225,28 @@ def test_the_judge_is_asked_again_about_labelled_pairs_and_made_up_answers_are_f
         agent="docs", model=JUDGE, prompt_digest=rule["prompt_digest"], labelled=pairs, said=said
     )
     lying = {**program_input, "calibration": rule}
-    assert run_program(sandbox, CHECK, tmp_path / "c", lying, **keys)["ok"]
-    found = run_program(sandbox, MODULE, tmp_path / "p", lying, **keys)
+    assert run(check_evaluation, tmp_path / "c", lying)["ok"]
+    found = run(evaluate, tmp_path / "p", lying)
     assert found["verdict"] == "inconclusive"
     assert "does not agree with people any more" in found["explain"]
     assert float(found["judge"]["kappaNow"]) < 0
 
 
 def test_a_restart_asks_the_judge_nothing_again(
-    sandbox: SandboxInfo, program_input: Input, keys: dict[str, str], tmp_path: Path
+    sandbox: SandboxInfo, program_input: Input, tmp_path: Path
 ) -> None:
-    first = run_program(sandbox, MODULE, tmp_path / "p", program_input, **keys)
-    (tmp_path / "p" / "result.json").unlink()
+    first = run(evaluate, tmp_path / "p", program_input)
     sandbox.forget_requests()
-    again = run_program(sandbox, MODULE, tmp_path / "p", program_input, **keys)
+    again = run(evaluate, tmp_path / "p", program_input)
     assert again["judge"] == first["judge"]
     assert not sandbox.requests(service="openrouter", method="POST")
 
 
 def test_the_control_is_a_bounded_part_of_the_calls(
-    sandbox: SandboxInfo, program_input: Input, keys: dict[str, str], tmp_path: Path
+    sandbox: SandboxInfo, program_input: Input, tmp_path: Path
 ) -> None:
     sandbox.forget_requests()
-    found = run_program(sandbox, MODULE, tmp_path / "p", program_input, **keys)
+    found = run(evaluate, tmp_path / "p", program_input)
     calls = len(sandbox.requests(service="openrouter", method="POST"))
     assert calls == 2 * EXAMPLES + 2 * EXAMPLES + 2 * CONTROL_PAIRS, found["judge"]
 
@@ -243,6 +260,7 @@ def test_the_control_is_a_bounded_part_of_the_calls(
             "is the calibration of modelops-judges/prefer-by-words",
         ),
         ({"prompt_digest": "0" * 64}, "another instruction of the judge"),
+        ({"labels": "ls://nothing-of-this-name"}, "ls://nothing-of-this-name cannot be read"),
         ({"digest": "0" * 64}, "one of them was changed since"),
         ({"said": "a" * LABELS}, "one of them was changed since"),
         ({"labels_as_of": "2100-01-01T00:00:00+00:00", "digest": "1" * 64}, "one of them was changed since"),
@@ -251,7 +269,6 @@ def test_the_control_is_a_bounded_part_of_the_calls(
 def test_a_judge_without_a_valid_calibration_is_refused_before_anything_is_paid(
     sandbox: SandboxInfo,
     program_input: Input,
-    keys: dict[str, str],
     tmp_path: Path,
     changes: dict[str, Any],
     says: str,
@@ -260,7 +277,7 @@ def test_a_judge_without_a_valid_calibration_is_refused_before_anything_is_paid(
         where = program_input if name in program_input else program_input["calibration"]
         where[name] = value
     sandbox.forget_requests()
-    found = run_program(sandbox, CHECK, tmp_path / "p", program_input, **keys)
+    found = run(check_evaluation, tmp_path / "p", program_input)
     assert found["reason"] == "JudgeNotCalibrated", found
     assert says in found["message"]
     assert "modelops evaluate calibrate --dataset" in found["message"]
@@ -268,21 +285,21 @@ def test_a_judge_without_a_valid_calibration_is_refused_before_anything_is_paid(
 
 
 def test_labels_that_were_changed_after_the_calibration_are_not_read(
-    sandbox: SandboxInfo, client: Client, program_input: Input, keys: dict[str, str], tmp_path: Path
+    sandbox: SandboxInfo, client: Client, program_input: Input, tmp_path: Path
 ) -> None:
     """The version of the labels is part of the calibration, so a later label changes nothing."""
     name = program_input["calibration"]["labels"].removeprefix("ls://")
     example = next(iter(client.list_examples(dataset_name=name)))
     client.update_example(example.id, outputs={"label": "tie"})
-    assert run_program(sandbox, CHECK, tmp_path / "a", program_input, **keys)["ok"]
+    assert run(check_evaluation, tmp_path / "a", program_input)["ok"]
     program_input["calibration"]["labels_as_of"] = "2100-01-01T00:00:00+00:00"
-    found = run_program(sandbox, CHECK, tmp_path / "b", program_input, **keys)
+    found = run(check_evaluation, tmp_path / "b", program_input)
     assert (found["reason"], found["transient"]) == ("JudgeNotCalibrated", False)
     assert "one of them was changed since" in found["message"]
 
 
 def test_labels_of_code_make_no_judge_of_prose(
-    sandbox: SandboxInfo, program_input: Input, keys: dict[str, str], tmp_path: Path, calibrate: Any
+    sandbox: SandboxInfo, program_input: Input, tmp_path: Path, calibrate: Any
 ) -> None:
     code = [
         {
@@ -297,18 +314,18 @@ def test_labels_of_code_make_no_judge_of_prose(
     status, shown = calibrate(code)
     assert status == 0, shown
     program_input["calibration"] = passed_on(shown["agentModel"]["spec"]["langsmith"]["judge"])
-    found = run_program(sandbox, CHECK, tmp_path / "p", program_input, **keys)
+    found = run(check_evaluation, tmp_path / "p", program_input)
     assert found["reason"] == "JudgeNotCalibrated", found
     assert "most labels are about code" in found["message"]
 
 
 def test_a_calibration_holds_for_one_agent(
-    sandbox: SandboxInfo, program_input: Input, keys: dict[str, str], tmp_path: Path, calibrate: Any
+    sandbox: SandboxInfo, program_input: Input, tmp_path: Path, calibrate: Any
 ) -> None:
     status, shown = calibrate(labelled(), agent="support")
     assert status == 0
     program_input["calibration"] = passed_on(shown["agentModel"]["spec"]["langsmith"]["judge"])
-    found = run_program(sandbox, CHECK, tmp_path / "p", program_input, **keys)
+    found = run(check_evaluation, tmp_path / "p", program_input)
     assert found["reason"] == "JudgeNotCalibrated", found
     assert "is not that of agent docs" in found["message"]
 
@@ -343,13 +360,7 @@ def test_the_printed_part_is_a_part_of_an_agent_model(
     ],
 )
 def test_wrong_arguments_cost_nothing(
-    arguments: tuple[str, ...],
-    says: str,
-    sandbox: SandboxInfo,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in sandbox.environment().items():
-        monkeypatch.setenv(name, value)
     assert main(["evaluate", "calibrate", *arguments, "--model", JUDGE, "--yes"]) == 2
     assert says in capsys.readouterr().err

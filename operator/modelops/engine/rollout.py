@@ -365,7 +365,11 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 refused = self._services.host_refusal(target.endpoint_url, target.endpoint, who)
                 if refused:
                     return refused
-        return ""
+        agent = state.agent_model
+        found = agent.spec.embeddings if agent is not None else None
+        if found is None or found.endpoint_url is None or state.rollout.spec.evaluation.similarity is None:
+            return ""
+        return self._services.host_refusal(found.endpoint_url, found.endpoint, "the model of spec.embeddings")
 
     def _endpoint_request(self, state: State) -> EndpointRequest:
         agent = state.agent_model
@@ -440,12 +444,15 @@ def program_secrets(program_input: Mapping[str, Any], known: AgentSecrets) -> di
         at_openrouter = program_input["arms"][arm]["service"] == "openrouter"
         return known.open_router if at_openrouter else known.hugging_face
 
+    similarity = program_input.get("similarity") or {}
+    embeddings_key = known.hugging_face if similarity.get("service") == "huggingface" else known.open_router
     return {
         "HF_TOKEN": known.hugging_face,
         "LANGSMITH_API_KEY": known.langsmith,
         "MODELOPS_BASELINE_KEY": key("baseline"),
         "MODELOPS_CANDIDATE_KEY": key("candidate"),
         **({"MODELOPS_JUDGE_KEY": known.open_router} if program_input.get("judge") else {}),
+        **({"MODELOPS_EMBEDDINGS_KEY": embeddings_key} if program_input.get("similarity") else {}),
     }
 
 

@@ -5,6 +5,7 @@ The program has the evaluation's own input and selects the questions in the same
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.price_list import answer_to
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
+from modelops.evaluation.similarity import EMBEDDINGS_KEY, embeddings_address
 from modelops.workdir import ProgramFailure, WorkDir, run_program
 
 KEY_TIMEOUT_SECONDS = 10.0
@@ -37,7 +39,7 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
             raise failure
     calibrated = require_calibrated(work, request, questions)
     require_fit_judge(request)
-    if (failure := _judge_key_refusal(request)) is not None:
+    if (failure := _judge_key_refusal(request) or _embeddings_refusal(request)) is not None:
         raise failure
     return {
         "examples": len(questions),
@@ -91,6 +93,45 @@ def _judge_key_refusal(request: Request) -> ProgramFailure | None:
         key_name=request.judge.key_name,
     )
     return _key_refusal("judge", judge)
+
+
+def _embeddings_refusal(request: Request) -> ProgramFailure | None:
+    """The failure where similarity is asked for and cannot be measured; None where it can, or nobody answers now."""
+    rule = request.similarity
+    if rule is None:
+        return None
+    if not rule.model:
+        return ProgramFailure(
+            "EmbeddingsMissing",
+            "spec.evaluation.similarity needs spec.embeddings of the AgentModel, which names the embedding model: "
+            "write it, or leave similarity out",
+        )
+    if rule.service != "openrouter":
+        return None
+    if not os.environ.get(EMBEDDINGS_KEY):
+        return ProgramFailure(
+            "ModelUnauthorized",
+            f"{rule.key_name or EMBEDDINGS_KEY} is not set, so {rule.model} of spec.embeddings cannot be called: name "
+            "the Secret and its key, or leave spec.evaluation.similarity out",
+        )
+    address = embeddings_address(rule)
+    service = Arm(
+        model=rule.model,
+        base_url=address,
+        api_key_env=EMBEDDINGS_KEY,
+        version=rule.model,
+        service=rule.service,
+        key_name=rule.key_name,
+    )
+    if failure := _key_refusal("embeddings", service):
+        return failure
+    if _status_at_open_router("embeddings", service, f"/models/{quote(rule.model)}/endpoints") != 404:
+        return None
+    return ProgramFailure(
+        "ModelNotFound",
+        f"OpenRouter ({address}) has no model {rule.model}, which spec.embeddings of the AgentModel names: correct the "
+        "name",
+    )
 
 
 def _model_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from modelops.evaluation import embeddings
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.judge import deciding
 from modelops.evaluation.judge.answers import JUDGE_KEY, JudgeReport, judge_address, judged_questions
@@ -24,7 +25,13 @@ from modelops.evaluation.judge.prompt import INSTRUCTION, MOST_CHARACTERS, MOST_
 from modelops.evaluation.model_client import read_api_key
 from modelops.evaluation.price_list import NoAnswer, Price, highest_price, model_listing
 from modelops.evaluation.question import Question
-from modelops.evaluation.request import ARMS, ArmName, JudgeRule, Request
+from modelops.evaluation.request import ARMS, ArmName, JudgeRule, Request, SimilarityRule
+from modelops.evaluation.similarity import (
+    EMBEDDINGS_KEY,
+    SimilarityReport,
+    compared_questions,
+    embeddings_address,
+)
 
 BYTES_PER_TOKEN = 3
 """Of a prompt as JSON, at least: tokens of prose and code are longer, and a character of Chinese has three bytes."""
@@ -67,8 +74,19 @@ def cover(
         else:
             unpriced += [request.judge.model] if judging is None else []
             total += judging or 0
+    if request.similarity is not None and request.similarity.service == "openrouter":
+        try:
+            comparing = _similarity_usd(request, request.similarity, questions)
+        except NoAnswer:
+            unanswered.append(request.similarity.model)
+        else:
+            unpriced += [request.similarity.model] if comparing is None else []
+            total += comparing or 0
     return {
-        "seconds": longest_seconds(request, len(questions)) + longest_judge_seconds(request, len(questions)),
+        "seconds": longest_seconds(request, len(questions))
+        + longest_judge_seconds(request, len(questions))
+        + (math.ceil(embeddings.MOST_SECONDS) if request.similarity is not None else 0)
+        + (math.ceil(request.feedback.wait_seconds) if request.feedback is not None else 0),
         "calls_usd": f"{total:f}",
         "unpriced": unpriced,
         "unanswered": unanswered,
@@ -96,17 +114,18 @@ def longest_judge_seconds(request: Request, examples: int) -> int:
 
 
 def billed_usd(
-    request: Request, answers: Sequence[Answer], *, judged: JudgeReport | None = None
+    request: Request, answers: Sequence[Answer], *, reports: Sequence[JudgeReport | SimilarityReport] = ()
 ) -> str | None:
     """What the calls that are billed one by one have cost, by the service's own bills.
 
-    None where an answer has no bill: then nothing less than the highest cost is known.
+    `reports` are those of a judge and of similarity. None where an answer has no bill: then nothing less than the
+    highest cost is known.
     """
     billed = [a for a in answers if a.error is None and request.arms[a.arm].service == "openrouter"]
-    if any(answer.cost_usd is None for answer in billed) or (judged is not None and not judged.billed):
+    if any(answer.cost_usd is None for answer in billed) or not all(one.billed for one in reports):
         return None
-    judge_usd = Decimal(judged.result.usd) if judged is not None else Decimal(0)
-    return f"{sum((Decimal(answer.cost_usd or 0) for answer in billed), judge_usd):f}"
+    reported = sum((Decimal(one.result.usd) for one in reports), Decimal(0))
+    return f"{sum((Decimal(answer.cost_usd or 0) for answer in billed), reported):f}"
 
 
 _JUDGE_CALLS = 2 * MOST_ATTEMPTS
@@ -134,6 +153,24 @@ def _judge_usd(
         tokens = instruction + answers + _prompt_tokens(question) + expected
         total += _JUDGE_CALLS * (prompt * tokens + completion * MOST_TOKENS + call)
     return total
+
+
+def _similarity_usd(request: Request, rule: SimilarityRule, questions: Sequence[Question]) -> Decimal | None:
+    """The highest cost of the vectors; None where no price is known. Raises NoAnswer."""
+    _, document = model_listing(
+        rule.model, base_url=embeddings_address(rule), api_key=os.environ.get(EMBEDDINGS_KEY) or "none"
+    )
+    price = highest_price(document)
+    if price is None:
+        return None
+    prompt, _, call = price
+    answer = min(2 * request.prompt.max_tokens, embeddings.MOST_CHARACTERS)
+    total = Decimal(0)
+    chosen = compared_questions(rule, questions)
+    for question in chosen:
+        expected = math.ceil(len(question.target.encode()) / BYTES_PER_TOKEN)
+        total += embeddings.MOST_ATTEMPTS * prompt * (expected + len(ARMS) * answer)
+    return total + embeddings.MOST_ATTEMPTS * call * 3 * len(chosen)
 
 
 def _cost(price: Price, request: Request, question: Question) -> Decimal:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from modelops.adapters.langsmith.experiments import Experiment
 from modelops.api.v1alpha1.agentmodel import ParseType
 from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.gates.verdict import Verdict
@@ -16,6 +17,7 @@ from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal
 from modelops.evaluation.judge.answers import JudgeReport, decide_by_judge, judge_address, judge_answers
 from modelops.evaluation.judge.calibrated import require_calibrated
+from modelops.evaluation.langsmith_feedback import await_feedback
 from modelops.evaluation.model_client import is_final
 from modelops.evaluation.outcome import ArmOutcome, Outcome, compare_arms
 from modelops.evaluation.question import Question
@@ -25,6 +27,7 @@ from modelops.evaluation.report.publish import publish_report
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.result import result_document, unclear_ceiling
 from modelops.evaluation.scored_answers import score_answers
+from modelops.evaluation.similarity import embeddings_address, measure_similarity
 from modelops.grammar import counted, verb
 from modelops.loopback import assert_address
 from modelops.workdir import ProgramFailure, WorkDir
@@ -45,6 +48,8 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         assert_address(f"arms.{name}.base_url", request.arms[name].base_url, os.environ)
     if request.judge is not None:
         assert_address("judge", judge_address(), os.environ)
+    if request.similarity is not None:
+        assert_address("similarity", embeddings_address(request.similarity), os.environ)
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
     request = request.for_questions(len(questions))
@@ -68,10 +73,23 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     if judged is None:
         judged = judge_answers(request, questions, answers, folder=work.folder, progress=asking_judge)
     findings += judged.findings if judged else ()
+    similar = measure_similarity(
+        request,
+        questions,
+        answers,
+        folder=work.folder,
+        progress=lambda done, total: work.progress("comparing by embeddings", done=done, total=total),
+    )
+    findings += similar.findings if similar else ()
     work.progress("recording", done=len(answers), total=len(answers))
-    recorded = record_experiments(request, dataset, questions, answers, scores)
+    experiments: dict[ArmName, Experiment] = {}
+    recorded = record_experiments(request, dataset, questions, answers, scores, opened=experiments)
     if "unrecorded" in recorded:
         findings.append(recorded.pop("unrecorded"))
+    if request.feedback is not None:
+        work.progress("waiting for feedback", done=len(answers), total=len(answers))
+    feedback = await_feedback(request, questions, experiments)
+    findings += feedback.findings if feedback else ()
     document = result_document(request, outcome)
     report = report_of(
         request,
@@ -84,6 +102,8 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         findings=findings,
         experiment_url=str(recorded.get("experiment_url", "")),
         judge=judged.line if judged else "",
+        similarity=similar.line if similar else "",
+        feedback=feedback.lines if feedback else (),
     )
     published = publish_report(report, request)
     if "unpublished" in published:
@@ -94,7 +114,9 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         **document,
         "judge": judged.result.wire() if judged else None,
         **recorded,
-        "calls_usd": billed_usd(request, answers, judged=judged),
+        "similarity": similar.result.wire() if similar else None,
+        "feedback": [one.wire() for one in feedback.results] if feedback else [],
+        "calls_usd": billed_usd(request, answers, reports=[one for one in (judged, similar) if one]),
         **published,
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -35,18 +35,23 @@ def record_experiments(
     questions: Sequence[Question],
     answers: Sequence[Answer],
     scores: Scores,
+    *,
+    opened: dict[ArmName, Experiment] | None = None,
 ) -> dict[str, Any]:
     """Record both experiments; retries for `record_seconds`.
 
     Returns keys of `result.json`: `recorded`, `experiment_url`, `experiments`. After a failure `recorded` is false, and
-    `unrecorded` says why.
+    `unrecorded` says why. `opened` gets the experiments that are complete.
     """
     deadline, pause = time.monotonic() + request.record_seconds, 1.0
     client = connect_langsmith()
     try:
         while True:
             try:
-                return _record(client, request, dataset, questions, answers, scores)
+                found = _record(client, request, dataset, questions, answers, scores)
+                if opened is not None:
+                    opened.update(found)
+                return _recorded(client, found)
             except LangSmithError as error:
                 if not error.transient or time.monotonic() + pause > deadline:
                     return {
@@ -66,7 +71,7 @@ def _record(
     questions: Sequence[Question],
     answers: Sequence[Answer],
     scores: Scores,
-) -> dict[str, Any]:
+) -> dict[ArmName, Experiment]:
     by_example = {question.example: question for question in questions}
     experiments: dict[ArmName, Experiment] = {}
     for arm in ARMS:
@@ -75,6 +80,10 @@ def _record(
         log_answers(client, experiment, logged)
         finish_experiment(client, experiment)
         experiments[arm] = experiment
+    return experiments
+
+
+def _recorded(client: Client, experiments: Mapping[ArmName, Experiment]) -> dict[str, Any]:
     return {
         "recorded": True,
         "experiment_url": comparison_url(client, experiments["baseline"], experiments["candidate"]),

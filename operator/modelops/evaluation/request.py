@@ -79,6 +79,26 @@ class JudgeRule(_Part):
     key_name: str = ""
 
 
+class SimilarityRule(_Part):
+    """The embedding model, at an OpenAI-compatible `base_url` (empty: OpenRouter), and of how many examples.
+
+    `service` is `openrouter` or `huggingface`. Without a `model` the AgentModel names none, and the check refuses.
+    """
+
+    model: str
+    base_url: str = ""
+    service: str = "openrouter"
+    max_examples: Annotated[int, Field(ge=1)] = 200
+    key_name: str = ""
+
+
+class FeedbackRule(_Part):
+    """Keys of the feedback that LangSmith's own evaluators give, and for how long it is waited for."""
+
+    keys: Annotated[tuple[str, ...], Field(min_length=1)]
+    wait_seconds: Annotated[float, Field(ge=0)] = 120.0
+
+
 class CalibrationRule(_Part):
     """The calibration of the judge, as AgentModel `spec.langsmith.judge` has it. `field` names that in messages."""
 
@@ -109,7 +129,7 @@ class Request(_Part):
     `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which may
     have been trained by ModelOps, too. `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit of the
     candidate's 95th percentile. `judge` is reported and decides nothing unless the scorer is judge, which needs a
-    `calibration`. `record_seconds`: how long recording in
+    `calibration`. `similarity` and `feedback` are reported and decide nothing. `record_seconds`: how long recording in
     LangSmith is retried; the verdict does not need it.
     """
 
@@ -123,6 +143,8 @@ class Request(_Part):
     scorer: ScorerRule | None = None
     judge: JudgeRule | None = None
     calibration: CalibrationRule | None = None
+    similarity: SimilarityRule | None = None
+    feedback: FeedbackRule | None = None
     margin_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     min_baseline_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     goal: Goal

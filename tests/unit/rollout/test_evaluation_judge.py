@@ -11,7 +11,7 @@ from tests.unit.rollout.rollout_driver import RolloutDriver, has_ended, is_armed
 
 from modelops.domain.rollout.evaluation import evaluation_input
 from modelops.domain.rollout.targets import require_candidate_target
-from modelops.evaluation.request import CalibrationRule
+from modelops.evaluation.request import CalibrationRule, FeedbackRule, SimilarityRule
 from modelops.ports import ProgramState
 
 JUDGE = {"model": "anthropic/claude-sonnet-4.5"}
@@ -80,6 +80,68 @@ def test_a_rollout_that_names_another_judge_gets_that_one_beside_the_calibration
 
 def test_scorer_judge_without_a_calibration_gets_none() -> None:
     assert "calibration" not in judged(judge=JUDGE, calibration=None)
+
+
+def reports(evaluation: dict[str, Any], **agent: Any) -> dict[str, Any]:
+    """`input.json` of a rollout with reports beside the verdict."""
+    item = objects.rollout(evaluation={"scorer": {"type": "exact"}, **evaluation})
+    state = RolloutDriver(rollout_state(item, agent=objects.agent_model(**agent))).run_until(is_armed).state
+    return evaluation_input(state, require_candidate_target(state))
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "service", "url", "reference"),
+    [
+        ({"model": "openai/text-embedding-3-small"}, "openrouter", "", "openRouter"),
+        (
+            {
+                "model": "tei",
+                "endpoint": "huggingface",
+                "endpointUrl": "https://x.endpoints.huggingface.cloud/v1",
+            },
+            "huggingface",
+            "https://x.endpoints.huggingface.cloud/v1",
+            "huggingFace",
+        ),
+    ],
+)
+def test_the_embedding_model_and_its_key_are_the_agent_models(
+    embeddings: dict[str, str], service: str, url: str, reference: str
+) -> None:
+    found = reports({"similarity": {"maxExamples": 50}}, embeddings=embeddings)["similarity"]
+    rule = SimilarityRule.model_validate(found)
+    assert (rule.model, rule.service, rule.base_url, rule.max_examples) == (
+        embeddings["model"],
+        service,
+        url,
+        50,
+    )
+    assert rule.key_name.endswith(f"spec.secretRefs.{reference}")
+
+
+def test_similarity_without_an_embedding_model_is_left_to_the_check() -> None:
+    assert reports({"similarity": {}})["similarity"] == {"model": "", "max_examples": 200}
+
+
+def test_the_keys_of_langsmiths_feedback_are_passed_on() -> None:
+    found = reports({"langsmithFeedback": {"keys": ["correctness"], "waitSeconds": 9}})
+    assert FeedbackRule.model_validate(found["feedback"]).keys == ("correctness",)
+    assert found["feedback"]["wait_seconds"] == 9
+    nothing = reports({})
+    assert (nothing["similarity"], nothing["feedback"]) == (None, None)
+
+
+def test_reports_are_in_the_status() -> None:
+    result = {
+        **objects.EVALUATION_PASSED,
+        "similarity": {"model": "m", "compared": 2, "baseline": "0.9000", "interval": ["-0.1000", "0.1000"]},
+        "feedback": [{"key": "correctness", "compared": 2, "difference": "0.5"}],
+    }
+    driver = driver_of({}, evaluation=ProgramState(result=result)).run_until(is_armed)
+    evaluation = driver.state.rollout.status.evaluation
+    assert evaluation is not None
+    assert evaluation.wire()["similarity"]["interval"] == ["-0.1000", "0.1000"]
+    assert evaluation.wire()["langsmithFeedback"][0]["difference"] == "0.5"
 
 
 def test_without_a_judge_there_is_none() -> None:

@@ -24,6 +24,7 @@ from modelops.api.v1alpha1.meta import (
     StatusModel,
 )
 from modelops.api.v1alpha1.scorer import Scorer
+from modelops.api.v1alpha1.similarity import Embeddings
 from modelops.api.v1alpha1.training_config import TrainingConfig
 
 _TOKEN = r"^\S+$"
@@ -336,6 +337,10 @@ class AgentModelSpec(
     )
     langsmith: LangSmithSettings | None = Field(
         default=None, description="LangSmith project and datasets of the agent. It may be empty."
+    )
+    embeddings: Embeddings | None = Field(
+        default=None,
+        description="Embedding model for evaluation.similarity of Rollouts. It may be empty.",
     )
     training_defaults: TrainingConfig | None = Field(
         default=None,

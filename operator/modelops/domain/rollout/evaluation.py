@@ -166,6 +166,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
     entry = next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)
     stable = next((e for e in record.endpoints if e.name == record.stable.endpoint_name), None)
     spec, scorer = rollout.spec.evaluation, evaluation_scorer(state)
+    asked = spec.langsmith_feedback
 
     def side(target: Target, env: str, per_hour: int | None) -> dict[str, Any]:
         reference = "openRouter" if target.endpoint == "openrouter" else "huggingFace"
@@ -197,6 +198,8 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "scorer": scorer.wire() if scorer else None,
         "judge": judge_rule(spec.judge, name),
         **deciding_judge(state, name),
+        "similarity": similarity_rule(state, name),
+        "feedback": {"keys": list(asked.keys), "wait_seconds": asked.wait_seconds} if asked else None,
         "margin_points": spec.margin_points,
         "min_baseline_points": spec.min_baseline_points,
         "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",
@@ -246,4 +249,24 @@ def deciding_judge(state: State, agent: str) -> dict[str, Any]:
             "digest": found.digest,
             "field": f"spec.langsmith.judge of AgentModel {agent}",
         },
+    }
+
+
+def similarity_rule(state: State, agent: str) -> dict[str, Any] | None:
+    """The embedding model as `input.json` has it; None where the Rollout asks for no similarity.
+
+    Only the AgentModel says where it is: who may create a Rollout could otherwise send the agent's key anywhere.
+    """
+    asked, found = state.rollout.spec.evaluation.similarity, state.require_agent_model().spec.embeddings
+    if asked is None:
+        return None
+    if found is None:
+        return {"model": "", "max_examples": asked.max_examples}
+    reference = "openRouter" if found.endpoint == "openrouter" else "huggingFace"
+    return {
+        "model": found.model,
+        "base_url": found.endpoint_url or "",
+        "service": found.endpoint,
+        "max_examples": asked.max_examples,
+        "key_name": f"AgentModel {agent} spec.secretRefs.{reference}",
     }

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from modelops.api.v1alpha1.judge import JudgeResult
+from modelops.api.v1alpha1.langsmith_feedback import FeedbackResult
 from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
+from modelops.api.v1alpha1.similarity import SimilarityResult
 from modelops.domain.facts import UNSEEN
 from modelops.domain.money import dollars, micro
 from modelops.domain.plan import Announce, Plan
@@ -153,6 +155,10 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         basis=evaluation_basis(state),
         candidates_compared=looks_with_next(record, version),
         judge=JudgeResult.model_validate(result["judge"]) if result.get("judge") else None,
+        similarity=SimilarityResult.model_validate(result["similarity"])
+        if result.get("similarity")
+        else None,
+        langsmith_feedback=tuple(map(FeedbackResult.model_validate, result.get("feedback") or ())),
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )
 

@@ -88,7 +88,13 @@ def require_calibrated(
 
 
 def _labels(work: WorkDir, request: Request, rule: CalibrationRule) -> list[LabelledPair]:
-    dataset = load_dataset(work, "labels", rule.labels, as_of=rule.labels_as_of)
+    try:
+        dataset = load_dataset(work, "labels", rule.labels, as_of=rule.labels_as_of)
+    except ProgramFailure as failure:
+        if failure.transient:
+            raise
+        # Its own reason would be taken for one of the evaluation dataset.
+        raise _not_calibrated(request, f"the labels in {rule.labels} cannot be read: {failure}") from failure
     try:
         labelled = labels_of(dataset.examples)
     except LabelsError as error:

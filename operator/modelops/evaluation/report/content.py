@@ -96,10 +96,13 @@ def report_of(
     findings: Sequence[str],
     experiment_url: str,
     judge: str = "",
+    similarity: str = "",
+    feedback: Sequence[str] = (),
 ) -> Report:
     """The report of this evaluation.
 
-    `explanation` is the result in sentences, `dataset` is its name and version, and `judge` what a judge said.
+    `explanation` is the result in sentences, `dataset` is its name and version, `judge` what a judge said, and
+    `similarity` what embeddings say, and `feedback` what LangSmith's evaluators say.
     """
     success = {
         (arm, question.example): fmean(
@@ -127,6 +130,8 @@ def report_of(
             ("goal", request.goal.value),
             ("models", " and ".join(f"{request.arms[arm].model} ({versions[arm]})" for arm in ARMS)),
             *((("judge" if request.judge_decides else "judge (report only)", judge),) if judge else ()),
+            *((("similarity (report only)", similarity),) if similarity else ()),
+            *(("LangSmith's evaluators (report only)", line) for line in feedback),
             ("rollout uid", request.rollout),
         ),
         findings=tuple(findings),
