@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, waits_for: str) -> None:
     )
     parser.add_argument(
         "--scorer",
-        help="how an answer is scored: exact, json, regex, tokenF1, chrF, tests, or custom:NAME (default: as in the "
-        "agent's last rollout, or else as its AgentModel says)",
+        help="how an answer is scored: exact, json, regex, tokenF1, chrF, tests, judge, or custom:NAME (default: as in "
+        "the agent's last rollout, or else as its AgentModel says)",
     )
     parser.add_argument("--threshold", help="score from which an answer is a success, such as 0.35")
     parser.add_argument("--margin", help="percentage points by which it may be worse, such as 5")

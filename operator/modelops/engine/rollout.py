@@ -367,9 +367,15 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 if refused:
                     return refused
         asked = asked_agent(state)
-        if asked is None or not asked.url:
+        if asked is not None and asked.url:
+            refused = self._services.agent_refusal(asked.url, state.rollout.metadata.namespace)
+            if refused:
+                return refused
+        agent = state.agent_model
+        found = agent.spec.embeddings if agent is not None else None
+        if found is None or found.endpoint_url is None or state.rollout.spec.evaluation.similarity is None:
             return ""
-        return self._services.agent_refusal(asked.url, state.rollout.metadata.namespace)
+        return self._services.host_refusal(found.endpoint_url, found.endpoint, "the model of spec.embeddings")
 
     def _endpoint_request(self, state: State) -> EndpointRequest:
         agent = state.agent_model
@@ -447,6 +453,8 @@ def program_secrets(program_input: Mapping[str, Any], known: AgentSecrets) -> di
         at_openrouter = program_input["arms"][arm]["service"] == "openrouter"
         return known.open_router if at_openrouter else known.hugging_face
 
+    similarity = program_input.get("similarity") or {}
+    embeddings_key = known.hugging_face if similarity.get("service") == "huggingface" else known.open_router
     return {
         "HF_TOKEN": known.hugging_face,
         "LANGSMITH_API_KEY": known.langsmith,
@@ -454,6 +462,7 @@ def program_secrets(program_input: Mapping[str, Any], known: AgentSecrets) -> di
         "MODELOPS_CANDIDATE_KEY": key("candidate"),
         **({"MODELOPS_JUDGE_KEY": known.open_router} if program_input.get("judge") else {}),
         **({"MODELOPS_AGENT_KEY": known.agent} if _agent_url(program_input) else {}),
+        **({"MODELOPS_EMBEDDINGS_KEY": embeddings_key} if program_input.get("similarity") else {}),
     }
 
 

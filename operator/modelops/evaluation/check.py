@@ -5,6 +5,7 @@ The program has the evaluation's own input and selects the questions in the same
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from modelops.evaluation.agent.fitness import require_agent
 from modelops.evaluation.baseline_use import baseline_use
 from modelops.evaluation.cover import cover
 from modelops.evaluation.judge.answers import JUDGE_KEY, judge_address
+from modelops.evaluation.judge.calibrated import require_calibrated
 from modelops.evaluation.judge.fitness import require_fit_judge
 from modelops.evaluation.looks import first_look_examples, look_findings, looks_of
 from modelops.evaluation.model_client import permanent_refusal, read_api_key
@@ -22,6 +24,7 @@ from modelops.evaluation.price_list import NoAnswer, answer_to, listings_asked_o
 from modelops.evaluation.production.sample import read_sample
 from modelops.evaluation.questions import read_questions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
+from modelops.evaluation.similarity import EMBEDDINGS_KEY, embeddings_address
 from modelops.workdir import ProgramFailure, WorkDir, run_program
 
 KEY_TIMEOUT_SECONDS = 10.0
@@ -43,12 +46,13 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
     sample = read_sample(work, request, questions)
     production = sample.questions if sample is not None else ()
     findings += sample.findings if sample is not None else ()
+    calibrated = require_calibrated(work, request, questions)
     require_fit_judge(request)
-    if (failure := _judge_key_refusal(request)) is not None:
+    if (failure := _judge_key_refusal(request) or _embeddings_refusal(request)) is not None:
         raise failure
     return {
         "examples": len(questions),
-        **cover(request, questions, production=production),
+        **cover(request, questions, calibrated=calibrated, production=production),
         "dataset_id": dataset.dataset_id,
         "as_of": dataset.as_of,
         "findings": findings,
@@ -73,6 +77,7 @@ def _plan(request: Request, examples: int, *, first_look: int | None, production
             goal=request.goal,
             alpha=float(request.alpha),
             disagree_points=request.disagree_points,
+            judged=request.judge_decides,
             gain_points=request.expected_gain_points,
             concurrency=request.concurrency,
             calls_each=request.repetitions,
@@ -106,6 +111,49 @@ def _judge_key_refusal(request: Request) -> ProgramFailure | None:
         key_name=request.judge.key_name,
     )
     return _key_refusal("judge", judge)
+
+
+def _embeddings_refusal(request: Request) -> ProgramFailure | None:
+    """The failure where similarity is asked for and cannot be measured; None where it can, or nobody answers now."""
+    rule = request.similarity
+    if rule is None:
+        return None
+    if not rule.model:
+        return ProgramFailure(
+            "EmbeddingsMissing",
+            "spec.evaluation.similarity needs spec.embeddings of the AgentModel, which names the embedding model: "
+            "write it, or leave similarity out",
+        )
+    if rule.service != "openrouter":
+        return None
+    if not os.environ.get(EMBEDDINGS_KEY):
+        return ProgramFailure(
+            "ModelUnauthorized",
+            f"{rule.key_name or EMBEDDINGS_KEY} is not set, so {rule.model} of spec.embeddings cannot be called: name "
+            "the Secret and its key, or leave spec.evaluation.similarity out",
+        )
+    address = embeddings_address(rule)
+    service = Arm(
+        model=rule.model,
+        base_url=address,
+        api_key_env=EMBEDDINGS_KEY,
+        version=rule.model,
+        service=rule.service,
+        key_name=rule.key_name,
+    )
+    if failure := _key_refusal("embeddings", service):
+        return failure
+    try:
+        status, _ = model_listing(rule.model, base_url=address, api_key=read_api_key("embeddings", service))
+    except NoAnswer:
+        return None
+    if status != 404:
+        return None
+    return ProgramFailure(
+        "ModelNotFound",
+        f"OpenRouter ({address}) has no model {rule.model}, which spec.embeddings of the AgentModel names: correct the "
+        "name",
+    )
 
 
 def _model_refusal(name: ArmName, arm: Arm) -> ProgramFailure | None:

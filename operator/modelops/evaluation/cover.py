@@ -13,15 +13,25 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from modelops.evaluation import embeddings
 from modelops.evaluation.journal import Answer
+from modelops.evaluation.judge import deciding
 from modelops.evaluation.judge.answers import JUDGE_KEY, JudgeReport, judge_address, judged_questions
+from modelops.evaluation.judge.calibrated import CalibratedJudge
 from modelops.evaluation.judge.calls import MOST_ATTEMPTS
+from modelops.evaluation.judge.offer import highest_usd
 from modelops.evaluation.judge.pairs import MOST_SECONDS
 from modelops.evaluation.judge.prompt import INSTRUCTION, MOST_CHARACTERS, MOST_TOKENS
 from modelops.evaluation.model_client import read_api_key
 from modelops.evaluation.price_list import NoAnswer, Price, highest_price, model_listing
 from modelops.evaluation.question import Question
-from modelops.evaluation.request import ARMS, ArmName, JudgeRule, Request
+from modelops.evaluation.request import ARMS, ArmName, JudgeRule, Request, SimilarityRule
+from modelops.evaluation.similarity import (
+    EMBEDDINGS_KEY,
+    SimilarityReport,
+    compared_questions,
+    embeddings_address,
+)
 
 BYTES_PER_TOKEN = 3
 """Of a prompt as JSON, at least: tokens of prose and code are longer, and a character of Chinese has three bytes."""
@@ -31,9 +41,15 @@ FIRST_TOKEN_SECONDS = 2.0
 
 
 def cover(
-    request: Request, questions: Sequence[Question], *, production: Sequence[Question] = ()
+    request: Request,
+    questions: Sequence[Question],
+    *,
+    production: Sequence[Question] = (),
+    calibrated: CalibratedJudge | None = None,
 ) -> dict[str, Any]:
     """The part of the check's `result.json` from which the operator plans time and money.
+
+    `calibrated`: the judge that decides, which is asked about labelled pairs as well.
 
     `seconds`: the longest time of all calls. `calls_usd`: the highest cost of the calls that are billed one by one;
     it does not contain those of `unpriced`, the models of which the service names no price, and of `unanswered`, those
@@ -59,13 +75,25 @@ def cover(
             judging = _judge_usd(
                 request,
                 request.judge,
-                [*judged_questions(request.judge, questions), *judged_questions(request.judge, production)],
+                [
+                    *judged_questions(request, request.judge, questions),
+                    *judged_questions(request, request.judge, production),
+                ],
+                calibrated,
             )
         except NoAnswer:
             unanswered.append(request.judge.model)
         else:
             unpriced += [request.judge.model] if judging is None else []
             total += judging or 0
+    if request.similarity is not None and request.similarity.service == "openrouter":
+        try:
+            comparing = _similarity_usd(request, request.similarity, questions)
+        except NoAnswer:
+            unanswered.append(request.similarity.model)
+        else:
+            unpriced += [request.similarity.model] if comparing is None else []
+            total += comparing or 0
     return {
         "seconds": sum(
             longest_seconds(request, asked) + longest_judge_seconds(request, judged)
@@ -73,7 +101,9 @@ def cover(
                 (len(questions) * request.repetitions, len(questions)),
                 (len(production), len(production)),
             )
-        ),
+        )
+        + (math.ceil(embeddings.MOST_SECONDS) if request.similarity is not None else 0)
+        + (math.ceil(request.feedback.wait_seconds) if request.feedback is not None else 0),
         "calls_usd": f"{total:f}",
         "unpriced": unpriced,
         "unanswered": unanswered,
@@ -93,29 +123,38 @@ def longest_judge_seconds(request: Request, examples: int) -> int:
     if request.judge is None:
         return 0
     call = min(request.timeout_seconds, FIRST_TOKEN_SECONDS + MOST_TOKENS / TOKENS_PER_SECOND)
-    calls = min(examples, request.judge.max_examples) * _JUDGE_CALLS
-    return math.ceil(min(MOST_SECONDS, math.ceil(calls / request.concurrency) * call))
+    pairs = min(examples, request.judge.max_examples)
+    if request.judge_decides:
+        pairs = examples + deciding.CONTROL_PAIRS
+    longest = MOST_SECONDS
+    if request.judge_decides:
+        longest = deciding.MOST_SECONDS * (2 if request.top_up_examples else 1)
+    calls = pairs * _JUDGE_CALLS
+    return math.ceil(min(longest, math.ceil(calls / request.concurrency) * call))
 
 
 def billed_usd(
-    request: Request, answers: Sequence[Answer], *, judged: Sequence[JudgeReport] = ()
+    request: Request, answers: Sequence[Answer], *, reports: Sequence[JudgeReport | SimilarityReport] = ()
 ) -> str | None:
     """What the calls that are billed one by one have cost, by the service's own bills.
 
-    None where an answer has no bill: then nothing less than the highest cost is known.
+    `reports` are those of a judge and of similarity. None where an answer has no bill: then nothing less than the
+    highest cost is known.
     """
     billed = [a for a in answers if request.arms[a.arm].service == "openrouter"]
-    if any(a.cost_usd is None and a.error is None for a in billed) or not all(one.billed for one in judged):
+    if any(a.cost_usd is None and a.error is None for a in billed) or not all(one.billed for one in reports):
         return None
-    judge_usd = sum((Decimal(one.result.usd) for one in judged), Decimal(0))
-    return f"{sum((Decimal(answer.cost_usd or 0) for answer in billed), judge_usd):f}"
+    reported = sum((Decimal(one.result.usd) for one in reports), Decimal(0))
+    return f"{sum((Decimal(answer.cost_usd or 0) for answer in billed), reported):f}"
 
 
 _JUDGE_CALLS = 2 * MOST_ATTEMPTS
 """Of one example: both orders, each with its retries."""
 
 
-def _judge_usd(request: Request, rule: JudgeRule, questions: Sequence[Question]) -> Decimal | None:
+def _judge_usd(
+    request: Request, rule: JudgeRule, questions: Sequence[Question], calibrated: CalibratedJudge | None
+) -> Decimal | None:
     """The highest cost of judging these questions; None where no price is known. Raises NoAnswer."""
     _, document = model_listing(
         rule.model, base_url=judge_address(), api_key=os.environ.get(JUDGE_KEY) or "none"
@@ -127,12 +166,31 @@ def _judge_usd(request: Request, rule: JudgeRule, questions: Sequence[Question])
     # Another model may count the letters of an answer in other tokens: twice as many, and at most one for a letter.
     answers = 2 * min(2 * request.prompt.max_tokens, MOST_CHARACTERS)
     instruction = math.ceil(len(INSTRUCTION.encode()) / BYTES_PER_TOKEN)
-    total = Decimal(0)
+    control = deciding.control_pairs(request, calibrated) if calibrated else []
+    total = highest_usd(price, [one.pair for one in control])
     for question in questions:
         expected = math.ceil(len(question.target.encode()) / BYTES_PER_TOKEN)
         tokens = instruction + answers + _prompt_tokens(question) + expected
         total += _JUDGE_CALLS * (prompt * tokens + completion * MOST_TOKENS + call)
     return total
+
+
+def _similarity_usd(request: Request, rule: SimilarityRule, questions: Sequence[Question]) -> Decimal | None:
+    """The highest cost of the vectors; None where no price is known. Raises NoAnswer."""
+    _, document = model_listing(
+        rule.model, base_url=embeddings_address(rule), api_key=os.environ.get(EMBEDDINGS_KEY) or "none"
+    )
+    price = highest_price(document)
+    if price is None:
+        return None
+    prompt, _, call = price
+    answer = min(2 * request.prompt.max_tokens, embeddings.MOST_CHARACTERS)
+    total = Decimal(0)
+    chosen = compared_questions(rule, questions)
+    for question in chosen:
+        expected = math.ceil(len(question.target.encode()) / BYTES_PER_TOKEN)
+        total += embeddings.MOST_ATTEMPTS * prompt * (expected + len(ARMS) * answer)
+    return total + embeddings.MOST_ATTEMPTS * call * 3 * len(chosen)
 
 
 def _cost(price: Price, request: Request, question: Question) -> Decimal:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelops.adapters.langsmith.experiments import Experiment
 from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget
 from modelops.api.v1alpha1.agentmodel import ParseType
 from modelops.api.v1alpha1.scorer import ScorerType
@@ -16,7 +17,9 @@ from modelops.evaluation.collect_answers import collect_answers
 from modelops.evaluation.cover import billed_usd
 from modelops.evaluation.experiments import record_experiments
 from modelops.evaluation.journal import Answer, AnswerJournal, Key
-from modelops.evaluation.judge.answers import judge_address, judge_answers
+from modelops.evaluation.judge.answers import JudgeReport, decide_by_judge, judge_address, judge_answers
+from modelops.evaluation.judge.calibrated import CalibratedJudge, require_calibrated
+from modelops.evaluation.langsmith_feedback import await_feedback
 from modelops.evaluation.looks import (
     QuestionsOfLook,
     earlier_results,
@@ -38,6 +41,7 @@ from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.result import result_document, unclear_ceiling
 from modelops.evaluation.scored_answers import Scores, score_answers
 from modelops.evaluation.scorers.interface import Score
+from modelops.evaluation.similarity import embeddings_address, measure_similarity
 from modelops.grammar import counted, verb
 from modelops.loopback import assert_address
 from modelops.workdir import ProgramFailure, WorkDir
@@ -60,21 +64,30 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         assert_address("spec.evaluation.agent.url", agent.url, os.environ)
     if request.judge is not None:
         assert_address("judge", judge_address(), os.environ)
+    if request.similarity is not None:
+        assert_address("similarity", embeddings_address(request.similarity), os.environ)
     findings: list[str] = []
     dataset, questions = read_questions(work, request, findings=findings)
     request = request.for_questions(len(questions))
+    # Before the answers are paid for: the labels may have been changed since the check.
+    calibrated = require_calibrated(work, request, questions)
     sample = _sample(work, request, questions, findings=findings)
-    seen = _look(work, request, looks_of(request, questions), findings)
-    answers, scores, outcome = seen.answers, seen.scores, seen.outcome
+    seen = _look(work, request, looks_of(request, questions), findings, calibrated=calibrated)
+    answers, scores, outcome, judged = seen.answers, seen.scores, seen.outcome, seen.judged
     findings += _findings(request, outcome, answers)
-    judged = judge_answers(
+    if judged is None:
+        judged = judge_answers(
+            request, seen.questions, answers, folder=work.folder, progress=_asking_judge(work)
+        )
+    findings += judged.findings if judged else ()
+    similar = measure_similarity(
         request,
         seen.questions,
         answers,
         folder=work.folder,
-        progress=lambda done, total: work.progress("asking the judge", done=done, total=total),
+        progress=lambda done, total: work.progress("comparing by embeddings", done=done, total=total),
     )
-    findings += judged.findings if judged else ()
+    findings += similar.findings if similar else ()
     production = ask_production(
         work,
         request,
@@ -83,9 +96,14 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
     )
     findings += production.findings if production else ()
     work.progress("recording", done=len(answers), total=len(answers))
-    recorded = record_experiments(request, dataset, seen.questions, answers, scores)
+    experiments: dict[ArmName, Experiment] = {}
+    recorded = record_experiments(request, dataset, seen.questions, answers, scores, opened=experiments)
     if "unrecorded" in recorded:
         findings.append(recorded.pop("unrecorded"))
+    if request.feedback is not None:
+        work.progress("waiting for feedback", done=len(answers), total=len(answers))
+    feedback = await_feedback(request, seen.questions, experiments)
+    findings += feedback.findings if feedback else ()
     document = result_document(request, outcome, looks=seen.results)
     report = report_of(
         request,
@@ -100,21 +118,27 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
         judge=judged.line if judged else "",
         looks=seen.results,
         production=production.line if production else "",
+        similarity=similar.line if similar else "",
+        feedback=feedback.lines if feedback else (),
     )
     published = publish_report(report, request)
     if "unpublished" in published:
         findings.append(published.pop("unpublished"))
-    if judged is not None:
+    if judged is not None and not request.judge_decides:
         document["explain"] = f"{document['explain']} Report only: {judged.line}."
     return {
         **document,
         "judge": judged.result.wire() if judged else None,
         "production": production.result.wire() if production else None,
         **recorded,
+        "similarity": similar.result.wire() if similar else None,
+        "feedback": [one.wire() for one in feedback.results] if feedback else [],
         "calls_usd": billed_usd(
             request,
             [*answers, *(production.answers if production else ())],
-            judged=[one for one in (judged, production.judged if production else None) if one is not None],
+            reports=[
+                one for one in (judged, similar, production.judged if production else None) if one is not None
+            ],
         ),
         **published,
         "dataset_id": dataset.dataset_id,
@@ -125,16 +149,32 @@ def evaluate(work: WorkDir) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the last look that was taken saw. `results`: the results of all looks; empty where one was planned."""
+    """What the last look that was taken saw.
+
+    `results`: the results of all looks; empty where one was planned. `judged` is what a judge
+    that decides said; None where a scorer decides.
+    """
 
     questions: Sequence[Question]
     answers: Sequence[Answer]
     scores: Scores
     outcome: Outcome
+    judged: JudgeReport | None = None
     results: Sequence[dict[str, Any]] = ()
 
 
-def _look(work: WorkDir, request: Request, looks: Sequence[QuestionsOfLook], findings: list[str]) -> Seen:
+def _asking_judge(work: WorkDir) -> Callable[[int, int], None]:
+    return lambda done, total: work.progress("asking the judge", done=done, total=total)
+
+
+def _look(
+    work: WorkDir,
+    request: Request,
+    looks: Sequence[QuestionsOfLook],
+    findings: list[str],
+    *,
+    calibrated: CalibratedJudge | None,
+) -> Seen:
     """Take the looks in order, until one decides. A look that was taken before a crash is not decided again.
 
     Raises ProgramFailure of the models and of the scorer.
@@ -144,12 +184,25 @@ def _look(work: WorkDir, request: Request, looks: Sequence[QuestionsOfLook], fin
     for look in looks[len(results) :]:
         answers = _collect_answers(work, request, look)
         work.progress("judging", done=len(answers), total=len(answers))
-        scores |= score_answers(request, look.questions, [a for a in answers if a.key not in scores])
-        outcome = compare_arms(request, look.questions, answers, scores, alpha=look.alpha)
+        judged: JudgeReport | None = None
+        if calibrated is not None:
+            judged = decide_by_judge(
+                request,
+                look.questions,
+                answers,
+                calibrated=calibrated,
+                folder=work.folder,
+                progress=_asking_judge(work),
+            )
+            scores = dict(judged.scores)
+        else:
+            scores |= score_answers(request, look.questions, [a for a in answers if a.key not in scores])
+        distrust = judged.distrust if judged else ""
+        outcome = compare_arms(request, look.questions, answers, scores, alpha=look.alpha, distrust=distrust)
         require_answers_of_candidate(request, outcome, answers)
         results.append(look_result(look, outcome))
-        seen = Seen(questions=look.questions, answers=answers, scores=scores, outcome=outcome)
-        if look.number == look.of or not is_open(outcome):
+        seen = Seen(questions=look.questions, answers=answers, scores=scores, outcome=outcome, judged=judged)
+        if look.number == look.of or distrust or not is_open(outcome):
             break
         keep_results(work, results)
     findings += look_findings(request, looks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from modelops.domain import prompt as prompts
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.scored_answers import Scores, is_success
+from modelops.evaluation.scored_answers import Scores, success_of
 from modelops.evaluation.scorers.interface import Score
 
 if TYPE_CHECKING:
@@ -35,18 +35,23 @@ def record_experiments(
     questions: Sequence[Question],
     answers: Sequence[Answer],
     scores: Scores,
+    *,
+    opened: dict[ArmName, Experiment] | None = None,
 ) -> dict[str, Any]:
     """Record both experiments; retries for `record_seconds`.
 
     Returns keys of `result.json`: `recorded`, `experiment_url`, `experiments`. After a failure `recorded` is false, and
-    `unrecorded` says why.
+    `unrecorded` says why. `opened` gets the experiments that are complete.
     """
     deadline, pause = time.monotonic() + request.record_seconds, 1.0
     client = connect_langsmith()
     try:
         while True:
             try:
-                return _record(client, request, dataset, questions, answers, scores)
+                found = _record(client, request, dataset, questions, answers, scores)
+                if opened is not None:
+                    opened.update(found)
+                return _recorded(client, found)
             except LangSmithError as error:
                 if not error.transient or time.monotonic() + pause > deadline:
                     return {
@@ -66,7 +71,7 @@ def _record(
     questions: Sequence[Question],
     answers: Sequence[Answer],
     scores: Scores,
-) -> dict[str, Any]:
+) -> dict[ArmName, Experiment]:
     by_example = {question.example: question for question in questions}
     experiments: dict[ArmName, Experiment] = {}
     for arm in ARMS:
@@ -75,6 +80,10 @@ def _record(
         log_answers(client, experiment, logged)
         finish_experiment(client, experiment)
         experiments[arm] = experiment
+    return experiments
+
+
+def _recorded(client: Client, experiments: Mapping[ArmName, Experiment]) -> dict[str, Any]:
     return {
         "recorded": True,
         "experiment_url": comparison_url(client, experiments["baseline"], experiments["candidate"]),
@@ -102,7 +111,6 @@ def _plan(request: Request, dataset: LoadedDataset, arm: ArmName, *, examples: i
 
 
 def _logged(request: Request, question: Question, answer: Answer, score: Score) -> LoggedAnswer:
-    scorer = request.require_scorer()
     return LoggedAnswer(
         example_id=answer.example,
         repetition=answer.repetition,
@@ -110,16 +118,24 @@ def _logged(request: Request, question: Question, answer: Answer, score: Score) 
         outputs=_outputs(answer),
         started=answer.started,
         ended=answer.started + answer.latency_ms / 1000,
-        scores={
-            scorer.name or scorer.type.value: score.value or 0.0,
-            "success": float(is_success(request, score)),
-        },
+        scores=_scores(request, score),
         error=answer.error,
         model=answer.model,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
         cost_usd=None if answer.cost_usd is None else Decimal(answer.cost_usd),
     )
+
+
+def _scores(request: Request, score: Score) -> dict[str, float]:
+    """The scores of a run. A judge's missing judgement is none: a 0 would count against the model."""
+    if request.judge_decides and score.value is None:
+        return {}
+    scorer = request.require_scorer()
+    return {
+        scorer.name or scorer.type.value: score.value or 0.0,
+        "success": success_of(request, score),
+    }
 
 
 def _outputs(answer: Answer) -> dict[str, Any] | None:

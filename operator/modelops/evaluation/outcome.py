@@ -18,7 +18,7 @@ from modelops.evaluation.latency import Ratio, percentile_ms
 from modelops.evaluation.measured_latency import after_warm_up, candidate_ceiling, latency_ratio
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.scored_answers import Scores, is_success
+from modelops.evaluation.scored_answers import Scores, success_of
 
 _HALF = Decimal(50)
 
@@ -78,6 +78,8 @@ class Outcome:
     """Why a pass would prove nothing, or None. Then the verdict is not PASS."""
     latency_p50: Ratio | None
     latency_p95: Ratio | None
+    distrust: str
+    """Why the scores prove nothing, such as those of a judge that does not agree with people; empty where they may."""
     p95_ceiling: CeilingResult | None
     """Whether the candidate is fast enough; None without a limit, and where it answered nothing. A breach is FAIL."""
 
@@ -89,27 +91,29 @@ def compare_arms(
     scores: Scores,
     *,
     alpha: float | None = None,
+    distrust: str = "",
 ) -> Outcome:
     """The gate's verdict. Both arms have an answer to every question; the unit of the statistics is the example.
 
-    `alpha`: the one-sided error probability of a pass, where it is not that of the request.
+    `alpha`: the one-sided error probability of a pass, where it is not that of the request. `distrust`: why the scores
+    prove nothing; then the verdict is inconclusive.
     """
     alpha = float(request.alpha) if alpha is None else alpha
     margin = margin_of(request)
-    examples = [question.example for question in questions]
+    examples = [question.example for question in questions if _has_verdict(request, question, scores)]
     success = {
         arm: [
-            fmean(is_success(request, scores[arm, example, k]) for k in range(request.repetitions))
+            fmean(success_of(request, scores[arm, example, k]) for k in range(request.repetitions))
             for example in examples
         ]
         for arm in ARMS
     }
     differences = [c - b for b, c in zip(success["baseline"], success["candidate"], strict=True)]
-    pairs = _pairs(differences) if request.repetitions == 1 else None
+    pairs = _pairs(differences) if request.repetitions == 1 and differences else None
     interval = _interval(request, differences, alpha=alpha)
     verdict = evaluate(interval, goal=request.goal, margin=margin)
     blindness = _blindness(request, success, differences, alpha=alpha)
-    if verdict is Verdict.PASS and blindness is not None:
+    if distrust or (verdict is Verdict.PASS and blindness is not None):
         verdict = Verdict.INCONCLUSIVE
     timed = after_warm_up(request, answers)
     p95_ceiling = candidate_ceiling(request, timed)
@@ -123,21 +127,27 @@ def compare_arms(
                 arm,
                 answers,
                 scores,
-                success=fmean(success[arm]),
+                success=fmean(success[arm] or [0.0]),
                 latencies=[a.latency_ms for a in timed if a.arm == arm and a.error is None],
             )
             for arm in ARMS
         },
-        difference=fmean(differences),
+        difference=fmean(differences or [0.0]),
         interval=interval,
         alpha=alpha,
         verdict=verdict,
         pairs=pairs,
         blindness=blindness,
+        distrust=distrust,
         latency_p50=latency_ratio(request, timed, quantile=0.5),
         latency_p95=latency_ratio(request, timed, quantile=0.95),
         p95_ceiling=p95_ceiling,
     )
+
+
+def _has_verdict(request: Request, question: Question, scores: Scores) -> bool:
+    """Whether the example counts. A judge's missing judgement counts for neither model; all other scorers miss none."""
+    return not request.judge_decides or scores["candidate", question.example, 0].value is not None
 
 
 def _pairs(differences: Sequence[float]) -> Pairs:
@@ -154,6 +164,8 @@ def _interval(
     1 / alpha. Without `goal` it is that of the request. The upper end has the error probability of the request.
     """
     above = float(request.alpha)
+    if request.judge_decides and not differences:
+        return Interval(low=-1.0, high=1.0)
     if request.repetitions == 1:
         margin = margin_of(request) if (goal or request.goal) is Goal.NON_INFERIOR else 0.0
         bound = exact_bound(len(differences), margin=margin, alpha=alpha)
@@ -185,6 +197,8 @@ def _blindness(
     A model that solves none of what the two models solve must be refused by these examples. The baseline must solve
     enough that the margin is a small part of it, unless the candidate is better, which needs no margin.
     """
+    if request.judge_decides:
+        return _blindness_of_judge(request, differences)
     if request.goal is Goal.SUPERIOR:
         return None
     n, margin = len(differences), margin_of(request)
@@ -199,6 +213,20 @@ def _blindness(
     if evaluate(better, goal=Goal.SUPERIOR, margin=margin) is Verdict.PASS:
         return None
     return Blindness(solved=solved, needed=needed, baseline_points=least)
+
+
+def _blindness_of_judge(request: Request, differences: Sequence[float]) -> Blindness | None:
+    """A judge that hardly prefers an answer would say the same of a model that it never prefers.
+
+    What the baseline can do plays no part: the preferences are relative to its answers.
+    """
+    if request.goal is Goal.SUPERIOR:
+        return None
+    n, preferred = len(differences), sum(map(abs, differences))
+    if n == 0:
+        return Blindness(solved=0, needed=None)
+    needed = needed_solved(n, margin=margin_of(request), alpha=float(request.alpha))
+    return Blindness(solved=preferred, needed=needed) if needed is None or preferred < needed else None
 
 
 def needed_solved(n: int, *, margin: float, alpha: float) -> int | None:
@@ -220,7 +248,8 @@ def _arm(
     calls = [answer for answer in answers if answer.arm == arm]
     succeeded = [answer for answer in calls if answer.error is None]
     bills = [Decimal(answer.cost_usd) for answer in succeeded if answer.cost_usd is not None]
-    unscored = [answer for answer in succeeded if scores[answer.key].value is None]
+    # Under a judge a missing score is about both answers, and says nothing about this one.
+    unscored = [a for a in succeeded if not request.judge_decides and scores[a.key].value is None]
     empty = sum(answer.is_empty for answer in unscored)
     comments = (scores[answer.key].comment for answer in unscored)
     busy = [(answer.started, answer.started + answer.latency_ms / 1000) for answer in calls]

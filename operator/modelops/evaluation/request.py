@@ -104,6 +104,38 @@ class ProductionRule(_Part):
     days: Annotated[int, Field(ge=1)]
 
 
+class SimilarityRule(_Part):
+    """The embedding model, at an OpenAI-compatible `base_url` (empty: OpenRouter), and of how many examples.
+
+    `service` is `openrouter` or `huggingface`. Without a `model` the AgentModel names none, and the check refuses.
+    """
+
+    model: str
+    base_url: str = ""
+    service: str = "openrouter"
+    max_examples: Annotated[int, Field(ge=1)] = 200
+    key_name: str = ""
+
+
+class FeedbackRule(_Part):
+    """Keys of the feedback that LangSmith's own evaluators give, and for how long it is waited for."""
+
+    keys: Annotated[tuple[str, ...], Field(min_length=1)]
+    wait_seconds: Annotated[float, Field(ge=0)] = 120.0
+
+
+class CalibrationRule(_Part):
+    """The calibration of the judge, as AgentModel `spec.langsmith.judge` has it. `field` names that in messages."""
+
+    model: str
+    labels: str
+    labels_as_of: str
+    said: str
+    prompt_digest: str
+    digest: str
+    field: str = "spec.langsmith.judge"
+
+
 class HubRevision(_Part):
     """A repository on the Hub at a commit; empty where it is not known, or where there is none."""
 
@@ -122,7 +154,8 @@ class Request(_Part):
     where the operator knows them. `training_dataset` is the dataset of the candidate's own training,
     `earlier_datasets` are those of the models that it was trained from, and `base` is the model before them, which
     may have been trained by ModelOps, too. `timeout_seconds`: how long one call may take; `max_p95_ms`: the limit
-    of the candidate's 95th percentile. `judge` is reported and decides nothing. `max_examples`: of the first look;
+    of the candidate's 95th percentile. `judge` is reported and decides nothing unless the scorer is judge, which needs
+    a `calibration`. `similarity` and `feedback` are reported and decide nothing. `max_examples`: of the first look;
     `top_up_examples`: of both looks together, where there is a second one. `record_seconds`: how long recording in
     LangSmith is retried; the verdict does not need it. `target`: what answers; `asked_agent` is how an agent is asked,
     and None where the AgentModel does not say how. `production` is reported and decides nothing.
@@ -138,6 +171,9 @@ class Request(_Part):
     prompt: PromptContract
     scorer: ScorerRule | None = None
     judge: JudgeRule | None = None
+    calibration: CalibrationRule | None = None
+    similarity: SimilarityRule | None = None
+    feedback: FeedbackRule | None = None
     margin_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     min_baseline_points: Annotated[Decimal, Field(ge=0, le=100)] | None = None
     goal: Goal
@@ -181,6 +217,11 @@ class Request(_Part):
     def require_scorer(self) -> ScorerRule:
         """The scorer: an evaluation without one is refused when its questions are read."""
         return require_established(self.scorer, "the scorer of the evaluation")
+
+    @property
+    def judge_decides(self) -> bool:
+        """Whether the preferences of the judge are the metric that decides."""
+        return self.scorer is not None and self.scorer.type is ScorerType.JUDGE
 
     @property
     def margin(self) -> Decimal:

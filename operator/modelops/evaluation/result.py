@@ -61,12 +61,16 @@ def explain(request: Request, outcome: Outcome, *, looks: Sequence[Mapping[str, 
     scorer = (
         f"scorer {request.require_scorer().described}, threshold {threshold_of(request)}; {request.answerer}"
     )
+    examples = "held-out example"
+    if request.judge_decides and request.judge is not None:
+        rates, examples = _preferences(request, outcome), "judged example"
+        scorer = f"judge {request.judge.model}; {request.answerer}"
     interval = f"{points(outcome.interval.low)} to {points(outcome.interval.high)}"
     confidence = f"{round((1 - 2 * float(request.alpha)) * 100)} % interval {interval}"
     if looks:
         confidence = f"interval {interval}, its lower end with an error of {looks[-1]['errorPercent']} %"
     return (
-        f"{looks_in_words(looks)}Of {counted(outcome.n, 'held-out example')}, {rates}: a difference of "
+        f"{looks_in_words(looks)}Of {counted(outcome.n, examples)}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence}; {scorer}). "
         f"{_failed_calls(request, outcome)}{_conclude(request, outcome)}"
     )
@@ -88,8 +92,27 @@ def looks_in_words(looks: Sequence[Mapping[str, Any]]) -> str:
 def _conclude(request: Request, outcome: Outcome) -> str:
     """What decides: a limit that is exceeded, otherwise that the examples show nothing, otherwise the difference."""
     return (
-        _breached_ceiling(request, outcome) or _blindness(request, outcome) or _conclusion(request, outcome)
+        _breached_ceiling(request, outcome)
+        or _distrust(outcome)
+        or _blindness(request, outcome)
+        or _conclusion(request, outcome)
     )
+
+
+def _preferences(request: Request, outcome: Outcome) -> str:
+    pairs, arms = outcome.pairs, request.arms
+    if pairs is None:
+        return "none has a judgement"
+    ties = pairs.n - pairs.gained - pairs.lost
+    return (
+        f"the judge prefers {arms.candidate.version} on {pairs.gained} and {arms.baseline.version} on {pairs.lost}, "
+        f"with {counted(ties, 'tie')}"
+    )
+
+
+def _distrust(outcome: Outcome) -> str:
+    """Why the scores prove nothing; empty where they may."""
+    return f"That proves nothing: {outcome.distrust}." if outcome.distrust else ""
 
 
 def _breached_ceiling(request: Request, outcome: Outcome) -> str:
@@ -150,6 +173,14 @@ def _blindness(request: Request, outcome: Outcome) -> str:
     if outcome.verdict is not Verdict.INCONCLUSIVE or blindness is None:
         return ""
     margin = f"{request.margin.normalize():f}"
+    if request.judge_decides:
+        needed = "more than there are" if blindness.needed is None else str(blindness.needed)
+        return (
+            "The judge prefers one of the two answers on only "
+            f"{counted(int(blindness.solved), 'example', of=outcome.n)}, and it takes {needed} to tell a working model "
+            f"from a broken one with a margin of {margin} points. Read some answers: two models that both fail have "
+            "equal answers, too."
+        )
     if not any(outcome.arms[arm].success for arm in ARMS):
         found = "Neither model succeeds on any example, so the examples cannot tell a working model from a broken one"
     elif blindness.baseline_points is not None:
@@ -192,6 +223,7 @@ def _advice(request: Request) -> str:
         ScorerType.CHRF: lower,
         ScorerType.TESTS: "correct spec.prompt, or the tests in outputs.tests (spec.evaluation.scorer tests)",
         ScorerType.CUSTOM: lower,
+        ScorerType.JUDGE: "correct spec.prompt",
     }[kind]
 
 
@@ -225,6 +257,8 @@ def _examples_needed(request: Request, outcome: Outcome) -> str:
         alpha=float(request.alpha),
     )
     visible = (outcome.interval.high - outcome.interval.low) * 50
+    if request.judge_decides:
+        return f" So many show only differences above {visible:.1f} points."
     found = (
         f" {counted(pairs.gained, 'example')} {verb(pairs.gained, 'succeeds', 'succeed')} only with the candidate and "
         f"{pairs.lost} only with the baseline; so many show only differences above {visible:.1f} points."

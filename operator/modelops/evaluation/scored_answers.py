@@ -47,7 +47,7 @@ def score_answers(request: Request, questions: Sequence[Question], answers: Sequ
     characters = 0
     for answer in answers:
         try:
-            read = answer_to_score(request, answer, by_example[answer.example])
+            read = read_answer(request, answer, by_example[answer.example])
         except TooSlow as error:
             slow += 1
             if slow == MOST_SLOW and has_pattern(request):
@@ -72,7 +72,22 @@ def is_success(request: Request, score: Score) -> bool:
     return score.value is not None and score.value >= float(request.require_scorer().threshold)
 
 
-def answer_to_score(request: Request, answer: Answer, question: Question) -> ToScore | None:
+def success_of(request: Request, score: Score) -> float:
+    """1 for a success and 0 for none. Under a judge it is the score itself, which is 0.5 for a tie."""
+    if request.judge_decides:
+        return score.value or 0.0
+    return float(is_success(request, score))
+
+
+def readable_answer(request: Request, answer: Answer, question: Question) -> ToScore | None:
+    """As `read_answer`; None also where reading takes too long."""
+    try:
+        return read_answer(request, answer, question)
+    except TooSlow:
+        return None
+
+
+def read_answer(request: Request, answer: Answer, question: Question) -> ToScore | None:
     """The answer as a scorer gets it; None where it is empty or cannot be read. Raises TooSlow.
 
     A text beside a call of a tool is as the model wrote it, since the call is what counts.

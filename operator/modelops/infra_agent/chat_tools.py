@@ -51,7 +51,9 @@ Limit = Annotated[float | None, Field(description="Most that it may cost, in US 
 
 ScorerName = Annotated[
     str | None,
-    Field(description="exact, json, regex, tokenF1, chrF, tests or custom:<name>; empty: the agent's."),
+    Field(
+        description="exact, json, regex, tokenF1, chrF, tests, judge or custom:<name>; empty: the agent's."
+    ),
 ]
 Threshold = Annotated[str | None, Field(description="Score from which an answer is a success, such as 0.5.")]
 

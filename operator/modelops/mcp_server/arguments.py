@@ -78,8 +78,8 @@ ScorerName = Annotated[
     str | None,
     Field(
         max_length=80,
-        description="How an answer is scored: exact, json, regex, tokenF1, chrF, tests, or custom:<name>. Default: as "
-        "in the agent's last rollout, or else as its AgentModel says.",
+        description="How an answer is scored: exact, json, regex, tokenF1, chrF, tests, judge, or custom:<name>. "
+        "Default: as in the agent's last rollout, or else as its AgentModel says.",
     ),
 ]
 Threshold = Annotated[

@@ -15,7 +15,7 @@ from modelops.domain.gates.evaluation_plan import (
     plan_evaluation,
 )
 from modelops.domain.gates.two_looks import FEWEST_EXAMPLES, LEAST_FACTOR, MOST_FACTOR
-from modelops.domain.rollout.evaluation_scores import shown_call_seconds, shown_disagreement
+from modelops.domain.rollout.evaluation_scores import is_judged, shown_call_seconds, shown_disagreement
 from modelops.tools.agents import find_agent
 from modelops.tools.candidates import read_record
 from modelops.tools.errors import ToolRefused
@@ -59,6 +59,7 @@ async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> Evalu
     langsmith = agent.spec.langsmith
     name = spec.dataset or (langsmith and langsmith.evaluation_dataset) or ""
     margin = request.margin_points or spec.margin_points
+    judged = is_judged(spec.scorer or (langsmith.scorer if langsmith else None))
     plan = plan_evaluation(
         Assumptions(
             examples=examples,
@@ -67,8 +68,10 @@ async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> Evalu
             goal=spec.goal,
             disagree_points=_points(
                 "disagreement",
-                request.disagree_points or shown_disagreement(record, f"ls://{name.removeprefix('ls://')}"),
+                request.disagree_points
+                or shown_disagreement(record, f"ls://{name.removeprefix('ls://')}", judged=judged),
             ),
+            judged=judged,
             gain_points=_points(
                 "expected gain", request.gain_points or spec.expected_gain_points or str(EXPECTED_GAIN)
             ),

@@ -139,3 +139,15 @@ def test_only_an_evaluation_with_a_judge_gets_its_key() -> None:
     assert (given["MODELOPS_JUDGE_KEY"].value, given["MODELOPS_JUDGE_KEY"].key) == ("or", "openrouter")
     assert "MODELOPS_JUDGE_KEY" not in program_secrets({**INPUT, "judge": None}, known)
     assert "MODELOPS_JUDGE_KEY" not in program_secrets(INPUT, known)
+
+
+@pytest.mark.parametrize(("service", "value"), [("openrouter", "or"), ("huggingface", "hf")])
+def test_an_embedding_service_gets_the_key_of_its_kind(service: str, value: str) -> None:
+    known = AgentSecrets(
+        hugging_face=ProgramSecret(value="hf"),
+        langsmith=ProgramSecret(value="ls"),
+        open_router=ProgramSecret(value="or"),
+    )
+    given = program_secrets({**INPUT, "similarity": {"model": "m", "service": service}}, known)
+    assert given["MODELOPS_EMBEDDINGS_KEY"].value == value
+    assert "MODELOPS_EMBEDDINGS_KEY" not in program_secrets({**INPUT, "similarity": None}, known)

@@ -44,6 +44,8 @@ def answer(arm: ArmName, example: int, text: str | None, *, repetition: int = 0,
     )
 
 
-TEXT_SCORERS = [kind for kind in ScorerType if kind not in (ScorerType.TESTS, ScorerType.CUSTOM)]
+TEXT_SCORERS = [
+    kind for kind in ScorerType if kind not in (ScorerType.TESTS, ScorerType.CUSTOM, ScorerType.JUDGE)
+]
 """Those that compare texts, without anything else."""
 QUESTIONS = [Question(example=str(n), inputs={}, messages=(), target="yes") for n in range(100)]

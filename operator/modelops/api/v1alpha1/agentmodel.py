@@ -11,6 +11,7 @@ from pydantic import Field
 from modelops.api.v1alpha1.agent_evaluation import AgentEvaluation
 from modelops.api.v1alpha1.approval import ApprovalPolicy
 from modelops.api.v1alpha1.cel import Rule, immutable, matches, rules
+from modelops.api.v1alpha1.judge import JudgeCalibration
 from modelops.api.v1alpha1.meta import (
     AgentName,
     ApiModel,
@@ -24,6 +25,7 @@ from modelops.api.v1alpha1.meta import (
     StatusModel,
 )
 from modelops.api.v1alpha1.scorer import Scorer
+from modelops.api.v1alpha1.similarity import Embeddings
 from modelops.api.v1alpha1.training_config import TrainingConfig
 
 _TOKEN = r"^\S+$"
@@ -225,6 +227,11 @@ class LangSmithSettings(ApiModel):
         default=None,
         description="How answers to the evaluation dataset are scored in a Rollout that names no scorer.",
     )
+    judge: JudgeCalibration | None = Field(
+        default=None,
+        description="Calibration of the judge that scorer judge may use, as `modelops evaluate calibrate --dataset` "
+        "prints it. If it is empty, a judge is a report only.",
+    )
 
 
 class Serving(
@@ -347,6 +354,10 @@ class AgentModelSpec(
     evaluation: AgentEvaluation | None = Field(
         default=None,
         description="How evaluations with target agent ask the agent itself. It may be empty.",
+    )
+    embeddings: Embeddings | None = Field(
+        default=None,
+        description="Embedding model for evaluation.similarity of Rollouts. It may be empty.",
     )
     training_defaults: TrainingConfig | None = Field(
         default=None,

@@ -13,6 +13,7 @@ from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.baseline_use import BaselineUse
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
 from modelops.api.v1alpha1.judge import Judge, JudgeResult
+from modelops.api.v1alpha1.langsmith_feedback import FeedbackResult, LangSmithFeedback
 from modelops.api.v1alpha1.meta import (
     LABEL_NAME,
     ApiModel,
@@ -28,6 +29,7 @@ from modelops.api.v1alpha1.meta import (
     StatusModel,
 )
 from modelops.api.v1alpha1.scorer import Scorer
+from modelops.api.v1alpha1.similarity import Similarity, SimilarityResult
 from modelops.api.v1alpha1.top_up import TOP_UP_RULES, LookResult, PlannedLook, TopUp
 
 _COMMIT = r"^[0-9a-f]{40}$"
@@ -132,7 +134,18 @@ class Evaluation(ApiModel, json_schema_extra=rules(*TOP_UP_RULES)):
     judge: Judge | None = Field(
         default=None,
         description="A model that says which answers are better. It is reported, and the verdict does not depend on "
-        "it. If it is empty, nothing is judged.",
+        "it unless the scorer is judge. If it is empty, nothing is judged, or scorer judge takes the AgentModel's "
+        "langsmith.judge.",
+    )
+    similarity: Similarity | None = Field(
+        default=None,
+        description="Reports how similar the answers are to the expected ones, by the AgentModel's embeddings. The "
+        "verdict does not depend on it. If it is empty, nothing is compared in this way.",
+    )
+    langsmith_feedback: LangSmithFeedback | None = Field(
+        default=None,
+        description="Reports what LangSmith's own evaluators, which the workspace binds to the dataset, say of both "
+        "experiments. The verdict does not depend on it. If it is empty, nothing is waited for.",
     )
     goal: Goal = Field(
         default=Goal.NON_INFERIOR,
@@ -707,7 +720,17 @@ class EvaluationStatus(StatusModel):
         description="Number of candidates that were evaluated on this version of the dataset, this one included.",
     )
     judge: JudgeResult | None = Field(
-        default=None, description="What the judge said of the answers. Empty without spec.evaluation.judge."
+        default=None, description="What the judge said of the answers. Empty without a judge."
+    )
+    similarity: SimilarityResult | None = Field(
+        default=None,
+        description="How similar the answers are to the expected ones. Empty without spec.evaluation.similarity.",
+    )
+    langsmith_feedback: tuple[FeedbackResult, ...] = Field(
+        default=(),
+        max_length=8,
+        description="What LangSmith's own evaluators say of both models. Empty without "
+        "spec.evaluation.langsmithFeedback.",
     )
     looks: tuple[LookResult, ...] = Field(
         default=(),

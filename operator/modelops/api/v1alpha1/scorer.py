@@ -19,6 +19,7 @@ class ScorerType(StrEnum):
     TOKEN_F1 = "tokenF1"
     CHRF = "chrF"
     TESTS = "tests"
+    JUDGE = "judge"
     CUSTOM = "custom"
 
 
@@ -29,7 +30,12 @@ class Scorer(
             "(self.type == 'custom') == has(self.name)",
             "scorer.name is the name of a team's own scorer: write it with type custom, and with no other type",
             field="name",
-        )
+        ),
+        Rule(
+            "self.type != 'judge' || !has(self.threshold) || self.threshold == '1'",
+            "scorer.threshold says nothing of type judge, which compares two answers: leave it out",
+            field="threshold",
+        ),
     ),
 ):
     """How an answer is scored, and the score from which it is a success."""
@@ -39,8 +45,9 @@ class Scorer(
         "are equal, and json if both are equal as JSON, with types. regex scores 1 if the example's expression "
         "(outputs.pattern, or else the expected answer) matches in the answer. tests scores 1 if the answer's code "
         "passes the example's own tests (outputs.tests). For prose, chrF is the share of common letter sequences, and "
-        "tokenF1 that of common words (harmonic mean of precision and recall). custom is a scorer of your own, by "
-        "name. Where an example expects calls of tools, every type but custom compares those."
+        "tokenF1 that of common words (harmonic mean of precision and recall). judge takes the answer that a "
+        "calibrated judge prefers (langsmith.judge of the AgentModel). custom is a scorer of your own, by name. Where "
+        "an example expects calls of tools, every type but custom and judge compares those."
     )
     name: str | None = Field(
         default=None,

@@ -18,6 +18,8 @@ FEW_PAIRS: Final = 500
 WIDE_MARGIN, NARROW_MARGIN = Decimal(10), Decimal(5)
 ASSUMED_DISAGREEMENT: Final = Decimal(20)
 """Percentage of examples that only one of the models solves, where nothing is known of the agent's models."""
+ASSUMED_PREFERENCES: Final = Decimal(50)
+"""Percentage of examples on which a judge prefers one of the two answers, where nothing is known."""
 EXPECTED_GAIN: Final = Decimal(2)
 """Percentage points by which a candidate is expected to be better, where the spec says nothing."""
 ASSUMED_CALL_SECONDS: Final = 5.0
@@ -32,7 +34,8 @@ class Assumptions:
     """What the plan is computed from. Points are percentage points, and `alpha` is the one-sided error probability.
 
     `calls_each`: calls of each model for each example. `other_calls`: calls beside the examples. `call_seconds`:
-    seconds of one call.
+    seconds of one call. `judged`: whether a judge's preferences decide, so `disagree_points` are the examples on which
+    it prefers an answer.
     """
 
     examples: int
@@ -47,6 +50,7 @@ class Assumptions:
     call_seconds: float = ASSUMED_CALL_SECONDS
     first_look: int | None = None
     """Examples of the first of two looks; None where there is only one. `examples` are then those of both."""
+    judged: bool = False
 
     @property
     def tested_margin(self) -> float:
@@ -90,9 +94,10 @@ def plan_evaluation(assumed: Assumptions) -> EvaluationPlan:
         if assumed.goal is Goal.SUPERIOR
         else f"a margin of {_shown(assumed.margin_points)} points"
     )
+    disagreeing = "with a preference of the judge" if assumed.judged else "solved by only one model"
     message = (
         f"With {counted(assumed.examples, 'example')}, {rule} and {_shown(assumed.disagree_points)} % of the examples "
-        f"solved by only one model, a candidate passes in {equal * 100:.0f} % of evaluations if it is equal, in "
+        f"{disagreeing}, a candidate passes in {equal * 100:.0f} % of evaluations if it is equal, in "
         f"{gain * 100:.0f} % if it is {_shown(assumed.gain_points)} points better, and in {worse * 100:.0f} % if it is "
         f"{_shown(assumed.margin_points / 2)} points worse. "
     )

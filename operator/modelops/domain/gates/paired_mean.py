@@ -27,6 +27,20 @@ def interval(differences: Sequence[float], *, alpha: float) -> Interval:
     return Interval(low=max(-1.0, middle - half), high=min(1.0, middle + half))
 
 
+def student_interval(differences: Sequence[float], *, alpha: float) -> Interval:
+    """Student's interval for the mean of paired differences on any scale, without a least width: for reports only.
+
+    Raises:
+        ValueError: there are fewer than 2 pairs.
+    """
+    n = len(differences)
+    if n < 2:
+        raise ValueError(f"an interval needs at least 2 pairs, not {n}")
+    middle = fmean(differences)
+    half = student_quantile(1 - alpha, n - 1) * stdev(differences) / math.sqrt(n)
+    return Interval(low=middle - half, high=middle + half)
+
+
 def student_quantile(p: float, degrees: int) -> float:
     """Quantile of Student's t, by bisection on its distribution function (p from 0.5 to 1)."""
     low, high = 0.0, 1e4

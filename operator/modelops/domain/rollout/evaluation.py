@@ -9,6 +9,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.judge import Judge
 from modelops.api.v1alpha1.rollout import Goal, RolloutPhase
+from modelops.api.v1alpha1.scorer import ScorerType
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.plan import Plan
@@ -172,6 +173,7 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
     entry = next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)
     stable = next((e for e in record.endpoints if e.name == record.stable.endpoint_name), None)
     spec, scorer = rollout.spec.evaluation, evaluation_scorer(state)
+    asked = spec.langsmith_feedback
 
     def side(target: Target, env: str, per_hour: int | None) -> dict[str, Any]:
         reference = "openRouter" if target.endpoint == "openrouter" else "huggingFace"
@@ -204,6 +206,9 @@ def evaluation_input(state: State, candidate: Target) -> dict[str, Any]:
         "prompt": prompt.wire(),
         "scorer": scorer.wire() if scorer else None,
         "judge": judge_rule(spec.judge, name),
+        **deciding_judge(state, name),
+        "similarity": similarity_rule(state, name),
+        "feedback": {"keys": list(asked.keys), "wait_seconds": asked.wait_seconds} if asked else None,
         "margin_points": spec.margin_points,
         "min_baseline_points": spec.min_baseline_points,
         "goal": "superior" if spec.goal is Goal.SUPERIOR else "nonInferior",
@@ -262,4 +267,51 @@ def judge_rule(judge: Judge | None, agent: str) -> dict[str, Any] | None:
         "model": judge.model,
         "max_examples": judge.max_examples,
         "key_name": f"AgentModel {agent} spec.secretRefs.openRouter",
+    }
+
+
+def deciding_judge(state: State, agent: str) -> dict[str, Any]:
+    """Scorer judge as fields of `input.json`: its calibration, and the judge where the Rollout names none.
+
+    Only the AgentModel has a calibration: who may create a Rollout could otherwise write one that passes it.
+    """
+    scorer, spec = evaluation_scorer(state), state.rollout.spec.evaluation
+    if scorer is None or scorer.type is not ScorerType.JUDGE:
+        return {}
+    settings = state.require_agent_model().spec.langsmith
+    found = settings.judge if settings is not None else None
+    if found is None:
+        return {}
+    judge = spec.judge or Judge(model=found.model)
+    return {
+        "judge": judge_rule(judge, agent),
+        "calibration": {
+            "model": found.model,
+            "labels": found.labels,
+            "labels_as_of": found.labels_as_of.isoformat(),
+            "said": found.said,
+            "prompt_digest": found.prompt_digest,
+            "digest": found.digest,
+            "field": f"spec.langsmith.judge of AgentModel {agent}",
+        },
+    }
+
+
+def similarity_rule(state: State, agent: str) -> dict[str, Any] | None:
+    """The embedding model as `input.json` has it; None where the Rollout asks for no similarity.
+
+    Only the AgentModel says where it is: who may create a Rollout could otherwise send the agent's key anywhere.
+    """
+    asked, found = state.rollout.spec.evaluation.similarity, state.require_agent_model().spec.embeddings
+    if asked is None:
+        return None
+    if found is None:
+        return {"model": "", "max_examples": asked.max_examples}
+    reference = "openRouter" if found.endpoint == "openrouter" else "huggingFace"
+    return {
+        "model": found.model,
+        "base_url": found.endpoint_url or "",
+        "service": found.endpoint,
+        "max_examples": asked.max_examples,
+        "key_name": f"AgentModel {agent} spec.secretRefs.{reference}",
     }

@@ -7,7 +7,9 @@ from typing import Any
 
 from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget, ProductionResult
 from modelops.api.v1alpha1.judge import JudgeResult
+from modelops.api.v1alpha1.langsmith_feedback import FeedbackResult
 from modelops.api.v1alpha1.rollout import ArmResult, EvaluationStatus, RolloutPhase
+from modelops.api.v1alpha1.similarity import SimilarityResult
 from modelops.api.v1alpha1.top_up import LookResult
 from modelops.domain.conditions import condition_of
 from modelops.domain.facts import UNSEEN
@@ -170,6 +172,10 @@ def parse_verdict(state: State, result: dict[str, Any]) -> EvaluationStatus:
         production=ProductionResult.model_validate(result["production"])
         if result.get("production")
         else None,
+        similarity=SimilarityResult.model_validate(result["similarity"])
+        if result.get("similarity")
+        else None,
+        langsmith_feedback=tuple(map(FeedbackResult.model_validate, result.get("feedback") or ())),
         findings=tuple(str(finding)[:512] for finding in findings)[:32],
     )
 

@@ -7,9 +7,14 @@ from typing import Any
 
 from modelops.api.v1alpha1.agent_evaluation import EvaluatedAgent, EvaluationTarget
 from modelops.api.v1alpha1.rollout import ApprovalStage
-from modelops.api.v1alpha1.scorer import Scorer
+from modelops.api.v1alpha1.scorer import Scorer, ScorerType
 from modelops.domain.digest import digest_of
-from modelops.domain.gates.evaluation_plan import ASSUMED_CALL_SECONDS, ASSUMED_DISAGREEMENT, EXPECTED_GAIN
+from modelops.domain.gates.evaluation_plan import (
+    ASSUMED_CALL_SECONDS,
+    ASSUMED_DISAGREEMENT,
+    ASSUMED_PREFERENCES,
+    EXPECTED_GAIN,
+)
 from modelops.domain.record import Record
 from modelops.domain.rollout.looks import looks_with_next
 from modelops.domain.rollout.state import State
@@ -81,6 +86,8 @@ def evaluation_choices(state: State, *, margin_points: str) -> str:
     if spec.top_up is not None:
         examples += f" topped up to {spec.top_up.max_examples}"
     scored = f"scorer {scorer.name or scorer.type.value} from {scorer.threshold}" if scorer else "no scorer"
+    if is_judged(scorer):
+        scored = f"scorer judge{f' {spec.judge.model}' if spec.judge else ''}"
     target = ", target agent" if asks_agent(state) else ""
     return f"marginPoints {margin_points}, {examples}, {scored}, goal {spec.goal.value}{target}"
 
@@ -118,22 +125,33 @@ def asked_agent(state: State) -> EvaluatedAgent | None:
 def assumptions(state: State) -> dict[str, Any]:
     """What the plan assumes, as fields of `input.json`: what the spec says, and what the agent's evaluations showed."""
     record, gain = state.require_record(), state.rollout.spec.evaluation.expected_gain_points
+    judged = is_judged(evaluation_scorer(state))
     return {
-        "disagree_points": shown_disagreement(record, evaluation_dataset(state)),
+        "disagree_points": shown_disagreement(record, evaluation_dataset(state), judged=judged),
         "expected_gain_points": str(EXPECTED_GAIN) if gain is None else gain,
         "call_seconds": shown_call_seconds(record),
     }
 
 
-def shown_disagreement(record: Record, dataset: str) -> str:
-    """The percentage of the last evaluation on this dataset; at least 5, because few examples may show none."""
+def is_judged(scorer: Scorer | None) -> bool:
+    """Whether a judge's preferences are the metric that decides."""
+    return scorer is not None and scorer.type is ScorerType.JUDGE
+
+
+def shown_disagreement(record: Record, dataset: str, *, judged: bool = False) -> str:
+    """The percentage of the last evaluation on this dataset; at least 5, because few examples may show none.
+
+    `judged`: a judge prefers answers far more often than one of two models alone succeeds, so only evaluations by a
+    judge count for one, and not for the others.
+    """
     shown = (
         e.eval_scores.get("disagreement_points")
         for e in reversed(record.history)
-        if e.eval_dataset == dataset
+        if e.eval_dataset == dataset and (e.eval_scores.get("scorer") == ScorerType.JUDGE.value) is judged
     )
     last = next((float(points) for points in shown if points is not None), None)
-    return str(ASSUMED_DISAGREEMENT if last is None else max(5.0, last))
+    assumed = ASSUMED_PREFERENCES if judged else ASSUMED_DISAGREEMENT
+    return str(assumed if last is None else max(5.0, last))
 
 
 def shown_call_seconds(record: Record) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelops.datasets.download import Example
 from modelops.domain.gates.kappa import Kappa, cohens_kappa
 from modelops.evaluation.judge.pairs import Judged
 from modelops.evaluation.judge.prompt import Pair
@@ -17,7 +18,7 @@ LEAST_PAIRS, LEAST_OF_RARER, ENOUGH = 50, 10, 0.6
 """Pairs that are needed, those of which each of the two answers is the better one, and the kappa that is asked for."""
 MOST_PAIRS, MOST_LINE = 5000, 1_000_000
 LABELS = {"a": 1, "b": -1, "tie": 0}
-_NAMES = {number: label for label, number in LABELS.items()}
+NAMES = {number: label for label, number in LABELS.items()}
 
 
 class LabelsError(ValueError):
@@ -57,29 +58,46 @@ def read_labels(lines: Iterable[str]) -> list[LabelledPair]:
             document = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise LabelsError(f"line {number} is not JSON: {error}") from None
-        found.append(_labelled(document, number))
+        found.append(_labelled(document, key=str(number), where=f"line {number}"))
     _require_enough(found)
     return found
 
 
-def _labelled(document: Any, number: int) -> LabelledPair:
+def labels_of(examples: Sequence[Example]) -> list[LabelledPair]:
+    """The pairs of a LangSmith dataset, in the order of the examples' ids. Raises LabelsError.
+
+    An example has `question`, `answers` and `expected` in its inputs, as a line of a file has them, and `label` in its
+    outputs.
+    """
+    if len(examples) > MOST_PAIRS:
+        raise LabelsError(f"there are {len(examples):,} examples: at most {MOST_PAIRS:,} are read")
+    found = []
+    for example in sorted(examples, key=lambda example: example.id):
+        outputs = example.outputs if isinstance(example.outputs, Mapping) else {}
+        document = example.inputs
+        if isinstance(document, Mapping):
+            document = {**document, "label": outputs.get("label")}
+        found.append(_labelled(document, key=example.id, where=f"example {example.id}"))
+    _require_enough(found)
+    return found
+
+
+def _labelled(document: Any, *, key: str, where: str) -> LabelledPair:
     if not isinstance(document, Mapping):
-        raise LabelsError(f"line {number} is no JSON object: write question, answers and label")
+        raise LabelsError(f"{where} is no JSON object: write question, answers and label")
     question = document.get("question", document.get("inputs"))
     if question is None:
-        raise LabelsError(f"line {number} has no question: write `question` or `inputs`")
+        raise LabelsError(f"{where} has no question: write `question` or `inputs`")
     answers, label = document.get("answers"), document.get("label")
     both = [answers.get(side) for side in ("a", "b")] if isinstance(answers, Mapping) else []
     if len(both) != 2 or not all(isinstance(one, str) for one in both):
-        raise LabelsError(
-            f'line {number}: write the two answers as {{"answers": {{"a": "...", "b": "..."}}}}'
-        )
+        raise LabelsError(f'{where}: write the two answers as {{"answers": {{"a": "...", "b": "..."}}}}')
     if not isinstance(label, str) or label not in LABELS:
-        raise LabelsError(f"line {number}: label {label!r} is none of a, b and tie")
+        raise LabelsError(f"{where}: label {label!r} is none of a, b and tie")
     a, b = both
     return LabelledPair(
         pair=Pair(
-            key=str(number),
+            key=key,
             question=_text(question),
             expected=_text(document.get("expected", document.get("outputs", ""))),
             a=str(a),
@@ -108,7 +126,7 @@ def _require_enough(found: Sequence[LabelledPair]) -> None:
 def calibration_of(labelled: Sequence[LabelledPair], judged: Judged) -> Calibration:
     """The agreement of the judge's judgements with the labels."""
     pairs = [
-        (one.label, _NAMES[found.preferred])
+        (one.label, NAMES[found.preferred])
         for one in labelled
         if (found := judged.judgements[one.pair.key]).preferred is not None
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -36,9 +36,14 @@ class Judged:
 
     @property
     def first_missing(self) -> str:
-        """The most frequent reason of a missing judgement; empty where none is missing."""
-        reasons = Counter(one.missing for one in self.judgements.values() if one.missing)
-        return reasons.most_common(1)[0][0] if reasons else ""
+        """See `most_frequent_reason`."""
+        return most_frequent_reason(self.judgements.values())
+
+
+def most_frequent_reason(judgements: Iterable[Judgement]) -> str:
+    """The most frequent reason of a missing judgement; empty where none is missing."""
+    reasons = Counter(one.missing for one in judgements if one.missing)
+    return reasons.most_common(1)[0][0] if reasons else ""
 
 
 async def judge_pairs(

@@ -17,8 +17,7 @@ from modelops.evaluation.measured_latency import after_warm_up
 from modelops.evaluation.production.sample import Sample
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
-from modelops.evaluation.scored_answers import answer_to_score
-from modelops.evaluation.time_limit import TooSlow
+from modelops.evaluation.scored_answers import readable_answer
 from modelops.grammar import counted
 from modelops.workdir import ProgramFailure, WorkDir
 
@@ -91,18 +90,11 @@ def _arm(
     )
     return ProductionArm(
         errors=len(calls) - len(succeeded),
-        unreadable=sum(not _is_readable(request, a, by_example[a.example]) for a in succeeded),
+        unreadable=sum(readable_answer(request, a, by_example[a.example]) is None for a in succeeded),
         latency_p50_milliseconds=percentile_ms(timed, 0.5),
         latency_p95_milliseconds=percentile_ms(timed, 0.95),
         usd_per_1000_tokens="0" if price is None else f"{price.quantize(Decimal('0.000001')):f}",
     )
-
-
-def _is_readable(request: Request, answer: Answer, question: Question) -> bool:
-    try:
-        return answer_to_score(request, answer, question) is not None
-    except TooSlow:
-        return False
 
 
 def _line(result: ProductionResult, judged: JudgeReport | None) -> str:

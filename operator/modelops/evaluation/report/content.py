@@ -17,7 +17,7 @@ from modelops.evaluation.outcome import Outcome
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.result import points, threshold_of
-from modelops.evaluation.scored_answers import Scores, is_success
+from modelops.evaluation.scored_answers import Scores, success_of
 
 MOST_CASES = 10
 MOST_CHARACTERS = 2000
@@ -99,15 +99,18 @@ def report_of(
     judge: str = "",
     looks: Sequence[Mapping[str, Any]] = (),
     production: str = "",
+    similarity: str = "",
+    feedback: Sequence[str] = (),
 ) -> Report:
     """The report of this evaluation.
 
     `explanation` is the result in sentences, `dataset` is its name and version, `judge` what a judge said,
-    `looks` what each of two looks found, and `production` what became of recent inputs of production.
+    `looks` what each of two looks found, `production` what became of recent inputs of production, `similarity` what
+    embeddings say, and `feedback` what LangSmith's evaluators say.
     """
     success = {
         (arm, question.example): fmean(
-            is_success(request, scores[arm, question.example, k]) for k in range(request.repetitions)
+            success_of(request, scores[arm, question.example, k]) for k in range(request.repetitions)
         )
         for question in questions
         for arm in ARMS
@@ -127,13 +130,15 @@ def report_of(
         versions=versions,
         facts=(
             ("dataset", dataset),
-            ("scorer", f"{request.require_scorer().described}, a success from {threshold_of(request)}"),
+            ("scorer", _scorer(request)),
             ("goal", request.goal.value),
             ("asked", request.answerer),
             ("models", " and ".join(f"{request.arms[arm].model} ({versions[arm]})" for arm in ARMS)),
-            *((("judge (report only)", judge),) if judge else ()),
+            *((("judge" if request.judge_decides else "judge (report only)", judge),) if judge else ()),
             *_look_facts(looks),
             *((("recent inputs of production (report only)", production),) if production else ()),
+            *((("similarity (report only)", similarity),) if similarity else ()),
+            *(("LangSmith's evaluators (report only)", line) for line in feedback),
             ("rollout uid", request.rollout),
         ),
         findings=tuple(findings),
@@ -155,6 +160,12 @@ def _look_facts(looks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
             f"{look['examples']} examples, error {look['errorPercent']} %: {look['verdict']}, difference "
             f"{look['differencePoints']} points, interval {low} to {high}",
         )
+
+
+def _scorer(request: Request) -> str:
+    if request.judge_decides and request.judge is not None:
+        return f"judge {request.judge.model}: 1 for the answer that it prefers in both orders, 0.5 for a tie"
+    return f"{request.require_scorer().described}, a success from {threshold_of(request)}"
 
 
 def _numbers(outcome: Outcome, answers: Sequence[Answer]) -> Iterator[tuple[str, Mapping[ArmName, str]]]:

@@ -11,6 +11,7 @@ from modelops.evaluation.question import Question
 from modelops.evaluation.scorers.chrf import ChrF
 from modelops.evaluation.scorers.code_tests import CodeTests
 from modelops.evaluation.scorers.interface import Scorer
+from modelops.evaluation.scorers.judge import Judge
 from modelops.evaluation.scorers.own import Own
 from modelops.evaluation.scorers.texts import Exact, Json, Regex, TokenF1
 from modelops.evaluation.scorers.with_calls import WithCalls
@@ -28,7 +29,7 @@ _BUILT_IN: Final[Mapping[ScorerType, Callable[[], Scorer]]] = {
     ScorerType.CHRF: ChrF,
     ScorerType.TESTS: CodeTests,
 }
-"""What makes each scorer. They compare texts; calls of tools are compared beside them, by WithCalls."""
+"""What makes each scorer of texts. Calls of tools are compared beside them, by WithCalls."""
 
 
 def scorer_of(request: Request) -> Scorer:
@@ -36,6 +37,8 @@ def scorer_of(request: Request) -> Scorer:
     rule = request.require_scorer()
     if rule.type is ScorerType.CUSTOM:
         return Own(rule.name or "")
+    if rule.type is ScorerType.JUDGE:
+        return Judge()
     return WithCalls(_BUILT_IN[rule.type]())
 
 

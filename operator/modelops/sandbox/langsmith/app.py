@@ -15,6 +15,7 @@ from modelops.sandbox.langsmith.feedback import Feedback
 from modelops.sandbox.langsmith.ingest import Ingest
 from modelops.sandbox.langsmith.queries import Queries
 from modelops.sandbox.langsmith.queries_v2 import QueriesV2
+from modelops.sandbox.langsmith.rules import Rules
 from modelops.sandbox.langsmith.runs import Runs
 from modelops.sandbox.langsmith.sessions import Sessions
 from modelops.sandbox.langsmith.versions import Versions
@@ -32,7 +33,8 @@ def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Applicatio
     sessions, versions = Sessions(database), Versions(database)
     # The SDK reads the workspace's id from any project, so one project must always exist.
     sessions.get_or_create("default")
-    runs, feedback = Runs(database, sessions), Feedback(database)
+    rules = Rules(database)
+    runs, feedback = Runs(database, sessions), Feedback(database, rules)
 
     async def close_database(_: web.Application) -> AsyncIterator[None]:
         yield
@@ -41,6 +43,7 @@ def build(state: ServiceState, faults: Faults, tokens: Tokens) -> web.Applicatio
     app = web.Application(middlewares=[access(tokens.langsmith)], client_max_size=MAX_BODY)
     app.cleanup_ctx.append(close_database)
     for part in (
+        rules,
         Ingest(database, runs, feedback),
         Queries(runs),
         QueriesV2(runs),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from modelops.sandbox.langsmith.access import RefusedError, as_uuid, json_body, paging, path_uuid
 from modelops.sandbox.langsmith.database import Database, dump_json, load_json
+from modelops.sandbox.langsmith.rules import Rules
 
 
 class FeedbackCreate(BaseModel):
@@ -43,8 +44,9 @@ class FeedbackCreate(BaseModel):
 class Feedback:
     """The routes under /feedback."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, rules: Rules | None = None) -> None:
         self._db = database
+        self._rules = rules
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -61,6 +63,8 @@ class Feedback:
 
     async def search(self, request: web.Request) -> web.Response:
         limit, offset = paging(request)
+        for given in self._rules.due() if self._rules else ():
+            self.save(given, run_may_come_later=False)
         query = request.query
         runs = {as_uuid(one, "query.run") for one in query.getall("run", [])}
         sessions = {as_uuid(one, "query.session") for one in query.getall("session", [])}

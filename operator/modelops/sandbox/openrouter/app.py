@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from modelops.sandbox.faults import Faults
+from modelops.sandbox.openrouter import embeddings
 from modelops.sandbox.openrouter.account import LIMIT_USD, Account
 from modelops.sandbox.openrouter.catalogue import MODELS, endpoints_json, model_json
 from modelops.sandbox.openrouter.completions import (
@@ -22,6 +23,7 @@ from modelops.sandbox.openrouter.completions import (
     complete,
     stream_chunks,
 )
+from modelops.sandbox.openrouter.embeddings import embedding_endpoints_json
 from modelops.sandbox.state import ServiceState
 from modelops.sandbox.tokens import Tokens, bearer_matches
 
@@ -76,6 +78,7 @@ class Service:
             web.get(f"{BASE}/models", self.models),
             web.get(f"{BASE}/models/{{author}}/{{slug}}/endpoints", self.endpoints),
             web.post(f"{BASE}/chat/completions", self.chat),
+            web.post(f"{BASE}/embeddings", self.embeddings),
             web.get(f"{BASE}/generation", self.generation),
             web.get(f"{BASE}/key", self.key),
             web.get(f"{BASE}/credits", self.credits),
@@ -97,22 +100,32 @@ class Service:
         )
 
     async def endpoints(self, request: web.Request) -> web.Response:
-        model = MODELS.get(f"{request.match_info['author']}/{request.match_info['slug']}")
+        name = f"{request.match_info['author']}/{request.match_info['slug']}"
+        if (found := embedding_endpoints_json(name)) is not None:
+            return web.json_response({"data": found})
+        model = MODELS.get(name)
         if model is None:
             raise RefusedError(404, "Not Found")
         return web.json_response({"data": endpoints_json(model)})
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
-        try:
-            document = json.loads(await request.read())
-        except ValueError as error:
-            raise RefusedError(400, f"Request body is not JSON: {error}") from None
-        completion_request = Request.model_validate(document)
-        model = choose_model(completion_request)
+    async def embeddings(self, request: web.Request) -> web.Response:
+        asked = embeddings.Request.model_validate(await _document(request))
+        self._require_credits()
+        await asyncio.sleep(self._seconds * random.uniform(0.5, 1.5))
+        completion = embeddings.embed(asked)
+        self._account.record(completion.generation, cost=completion.cost)
+        return web.json_response(completion.body)
+
+    def _require_credits(self) -> None:
         if self._account.total >= LIMIT_USD:
             raise RefusedError(
                 402, "Insufficient credits. Add more using https://openrouter.ai/settings/credits"
             )
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        completion_request = Request.model_validate(await _document(request))
+        model = choose_model(completion_request)
+        self._require_credits()
         await asyncio.sleep(self._seconds * random.uniform(0.5, 1.5))
         completion = complete(completion_request, model)
         self._account.record(completion.generation, cost=completion.cost)
@@ -139,6 +152,13 @@ class Service:
     async def credits(self, _: web.Request) -> web.Response:
         """Refuse, as for every ordinary key: only management keys may read the account's balance."""
         raise RefusedError(403, "Only management keys can fetch credits for an account")
+
+
+async def _document(request: web.Request) -> object:
+    try:
+        return json.loads(await request.read())
+    except ValueError as error:
+        raise RefusedError(400, f"Request body is not JSON: {error}") from None
 
 
 def _error(status: int, message: str) -> web.Response:

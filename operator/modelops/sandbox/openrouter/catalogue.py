@@ -76,6 +76,29 @@ MODELS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingModel:
+    """A model that gives vectors. The price is USD per token."""
+
+    id: str
+    name: str
+    prompt_price: Decimal
+    context_length: int
+
+
+EMBEDDING_MODELS = {
+    model.id: model
+    for model in (
+        EmbeddingModel(
+            id="modelops-sandbox/words-as-vectors",
+            name="Sandbox: Words as Vectors",
+            prompt_price=Decimal("0.00000002"),
+            context_length=2000,
+        ),
+    )
+}
+
+
 def model_json(model: Model, base: str) -> dict[str, object]:
     """Return an entry of GET /models. `base`: the service's address."""
     return {
