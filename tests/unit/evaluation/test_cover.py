@@ -157,7 +157,7 @@ def test_a_judge_without_a_price_is_named(url: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(("billed", "usd"), [(True, "0.25"), (False, None)])
 def test_a_judge_is_in_the_bill(billed: bool, usd: str | None) -> None:
     judged = JudgeReport(result=JudgeResult(usd="0.25"), billed=billed, line="", findings=())
-    assert billed_usd(request(), [], judged=[judged]) == usd
+    assert billed_usd(request(), [], reports=[judged]) == usd
 
 
 def test_one_answer_of_the_service_serves_every_question_about_a_model(
