@@ -46,7 +46,18 @@ MISSION = {
     ),
     "list_agent_models": (["agent_name"], ["models"]),
 }
-ADDED = {"max_usd", "scorer", "threshold", "quote_id", "wait_seconds", "idempotency_key", "page", "limit"}
+ADDED = {
+    "max_usd",
+    "scorer",
+    "threshold",
+    "target",
+    "production_runs",
+    "quote_id",
+    "wait_seconds",
+    "idempotency_key",
+    "page",
+    "limit",
+}
 READ_ONLY = {
     "monitor_training_job",
     "monitor_evaluation",
