@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 from tests.loopback_server import EndlessAnswer, serving
-from tests.unit.evaluation.asked import ARM, answer, request
+from tests.unit.evaluation.asked import ARM, QUESTIONS, answer, request
 
 from modelops.api.v1alpha1.judge import JudgeResult
-from modelops.evaluation import check, price_list
-from modelops.evaluation.cover import billed_usd, cover, longest_seconds
+from modelops.api.v1alpha1.similarity import SimilarityResult
+from modelops.evaluation import check, embeddings, price_list
+from modelops.evaluation.cover import billed_usd, cover, longest_judge_seconds, longest_seconds
 from modelops.evaluation.judge.answers import JudgeReport
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import Request
+from modelops.evaluation.similarity import SimilarityReport
 
 
 class Prices(BaseHTTPRequestHandler):
@@ -182,3 +184,28 @@ def test_a_service_that_did_not_answer_is_asked_again(url: str, monkeypatch: pyt
         assert check._model_refusal("baseline", given.arms.baseline) is None
         monkeypatch.setattr(Prices, "status", 200)
         assert cover(given, questions(2))["unanswered"] == []
+
+
+def test_similarity_is_in_the_bill_too() -> None:
+    similar = SimilarityReport(result=SimilarityResult(usd="0.5"), billed=True, line="", findings=())
+    judged = JudgeReport(result=JudgeResult(usd="0.25"), billed=True, line="", findings=())
+    assert billed_usd(request(), [], reports=[judged, similar]) == "0.75"
+
+
+def test_reports_are_waited_for_in_the_planned_time() -> None:
+    without = cover(request(), QUESTIONS)
+    found = cover(
+        request(
+            similarity={"model": "m", "service": "huggingface"}, feedback={"keys": ["k"], "wait_seconds": 90}
+        ),
+        QUESTIONS,
+    )
+    assert found["seconds"] - without["seconds"] == embeddings.MOST_SECONDS + 90
+    assert found["calls_usd"] == "0"
+
+
+def test_a_judge_that_decides_is_covered_for_every_example_and_the_labelled_pairs() -> None:
+    judge = {"judge": {"model": "judges/strict", "max_examples": 10}}
+    reported = longest_judge_seconds(request(**judge), 150)
+    deciding = longest_judge_seconds(request(**judge, scorer={"type": "judge", "threshold": "1"}), 150)
+    assert reported < deciding <= 3600
