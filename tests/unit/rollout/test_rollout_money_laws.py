@@ -93,7 +93,8 @@ REGISTRY_SCHEMA: Json = {
                         "baseline_improvement": {"type": "string", "pattern": r"^[+-][0-9]+%$"},
                         "avg_latency_ms": {"type": "number", "minimum": 0},
                         "cost_per_1k": {"type": "number", "minimum": 0},
-                        # Two more keys than the requested schema has: a success rate means nothing without them.
+                        # Three more keys than the requested schema has: a success rate means nothing without them.
+                        "target": {"enum": ["model", "agent"]},
                         "scorer": {"enum": ["exact", "tokenF1", "json"]},
                         "threshold": {"type": "number", "minimum": 0, "maximum": 1},
                     },
