@@ -48,7 +48,13 @@ class Sandbox:
     """Runs jobs by runners in the chosen shell. Made by `opened`, which has checked that it holds."""
 
     def __init__(
-        self, shell: Shell, interpreter: Interpreter, bubblewrap: str, folder: Path, *, most_runners: int
+        self,
+        shell: Shell,
+        interpreter: Interpreter,
+        bubblewrap: str,
+        folder: Path,
+        *,
+        most_runners: int = MOST_RUNNERS,
     ) -> None:
         self.shell = shell
         self._most_runners = most_runners
