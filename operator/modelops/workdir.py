@@ -35,7 +35,7 @@ class ProgramFailure(Exception):
 
     `transient`: it may succeed when it is started again. `token_refused`: only with another token of Hugging Face, and
     is transient for that. `about` is the field of the input that the failure is about; empty where it is the program's
-    main input.
+    main input. `details` are further fields of the result, for the operator.
     """
 
     def __init__(
@@ -46,8 +46,10 @@ class ProgramFailure(Exception):
         transient: bool = False,
         token_refused: bool = False,
         about: str = "",
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
+        self.details = dict(details or {})
         self.reason = reason
         self.transient = transient or token_refused
         self.token_refused = token_refused
@@ -136,7 +138,8 @@ def _outcome(main: Callable[[WorkDir], Mapping[str, Any]], work: WorkDir) -> dic
         assert_loopback(os.environ)
         return {"ok": True, **main(work)}
     except ProgramFailure as failure:
-        fields = {"reason": failure.reason, "message": str(failure), "transient": failure.transient}
+        named = {"reason": failure.reason, "message": str(failure), "transient": failure.transient}
+        fields = {**failure.details, **named}
         about = {"about": failure.about} if failure.about else {}
         return {"ok": False, **fields, **about, **({"token_refused": True} if failure.token_refused else {})}
     except NotLoopbackError as refused:

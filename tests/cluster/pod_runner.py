@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import shutil
 import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -65,15 +67,18 @@ class PodRunner:
     environment: Mapping[str, str]
     """Variables that the image would have, such as PYTHONPATH."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    memory: dict[str, Path] = field(default_factory=dict)
+    """The volumes in memory, by the Pod's uid."""
 
     async def run(self, pod: Json) -> bool:
         """Starts the Pod's process; False where a Secret or its key is missing, which its status then says."""
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         spec = pod["spec"]["containers"][0]
         mounts = {
-            mount["mountPath"]: await self._volume(pod, mount["name"]) for mount in spec["volumeMounts"]
+            mount["mountPath"]: await self._volume(pod, mount["name"]) / mount.get("subPath", "")
+            for mount in spec["volumeMounts"]
         }
-        environment, problem = await self._environment(namespace, spec["env"])
+        environment, problem = await self._environment(namespace, spec)
         if problem:
             waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": problem}}
             status = kubelet.container_status(pod, waiting, ready=False)
@@ -124,6 +129,8 @@ class PodRunner:
         """Kills what still runs."""
         for name in self.processes:
             self._kill(name)
+        for folder in self.memory.values():
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _kill(self, name: str) -> None:
         children = _children_of(self.processes[name].pid)
@@ -138,6 +145,13 @@ class PodRunner:
         if claimed := volume.get("persistentVolumeClaim"):
             assert await self.kube.get(CLAIMS, namespace, claimed["claimName"]) is not None
             folder = self.claim(namespace, claimed["claimName"])
+        elif "medium" in volume.get("emptyDir", {}):
+            # Not below the folder of the test, which only its user can read: answers of models run as nobody.
+            uid = pod["metadata"]["uid"]
+            if uid not in self.memory:
+                self.memory[uid] = Path(tempfile.mkdtemp(prefix="modelops-pod-"))
+            folder = self.memory[uid]
+            folder.chmod(0o755)
         else:
             folder = self.folder / "pods" / pod["metadata"]["uid"] / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -148,11 +162,15 @@ class PodRunner:
             (folder / item["path"]).write_text(pod["metadata"]["annotations"][annotation])
         return folder
 
-    async def _environment(self, namespace: str, entries: list[Json]) -> tuple[dict[str, str], str]:
+    async def _environment(self, namespace: str, container: Json) -> tuple[dict[str, str], str]:
         found: dict[str, str] = {}
-        for entry in entries:
+        for entry in container["env"]:
             if "valueFrom" not in entry:
                 found[entry["name"]] = entry.get("value", "").replace("$$", "$")
+                continue
+            if "resourceFieldRef" in entry["valueFrom"]:
+                assert container["resources"]["limits"]["memory"] == "1Gi"
+                found[entry["name"]] = str(1 << 30)
                 continue
             reference = entry["valueFrom"]["secretKeyRef"]
             secret = await self.kube.get(SECRETS, namespace, reference["name"])

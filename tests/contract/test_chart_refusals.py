@@ -38,6 +38,8 @@ TEMPLATES: list[tuple[dict[str, Any], str]] = [
     ({"privateCA": {"configMap": "a", "secret": "b"}}, r'privateCA.configMap is "a" and privateCA.secret is "b"'),
     ({"metrics": {"port": 8081}}, r"metrics.port and reports.port are both 8081"),
     ({"serviceAccount": {"create": False}}, r"Set serviceAccount.name"),
+    ({"replicas": 1, "programs": {"codeTests": "pod"}}, r"codeTests is pod: .*Set programs.run to job"),
+    ({"programs": {"codeTests": "pod", "job": {"volume": {"persistent": False}}}}, r"codeTests is pod: .*persistent"),
     ({"ownGPUs": {"trainJobs": True}}, r"set ownGPUs.enabled"),
     ({"watchNamespaces": ["a"], "ownGPUs": {"enabled": True, "namespaces": ["b"]}}, r'ownGPUs.namespaces has "b"'),
     ({"extraEnv": [{"name": "MODELOPS_HUB_ORG", "value": "x"}]}, r"extraEnv sets MODELOPS_HUB_ORG.*set hub.organisation"),

@@ -174,6 +174,41 @@ def test_without_a_volume_no_right_on_claims_is_given(tmp_path: Path) -> None:
     assert "volumeSize" not in objects.environment["MODELOPS_PROGRAM_JOBS"]
 
 
+@pytest.mark.parametrize(
+    ("switches", "setting", "pods"),
+    [
+        ({}, "pod", True),
+        ({"replicas": 1}, "bubblewrap", False),
+        ({"programs": {"codeTests": "inner"}}, "inner", False),
+        ({"programs": {"job": {"volume": {"persistent": False}}}}, "pod", True),
+    ],
+)
+def test_code_of_models_has_a_pod_of_its_own_where_programs_are_jobs(
+    switches: dict[str, Any], setting: str, pods: bool, tmp_path: Path
+) -> None:
+    objects = render(HELM_4, tmp_path, switches)
+    assert objects.environment["MODELOPS_CODE_TESTS"] == setting
+    rights = [rule for role in objects.of("ClusterRole") for rule in role["rules"]]
+    allowed = [rule["verbs"] for rule in rights if "networkpolicies" in rule["resources"]]
+    assert allowed == ([["create"]] if pods else [])
+    policies = [item["metadata"]["name"] for item in objects.of("ValidatingAdmissionPolicy")]
+    assert ("modelops-networks" in policies) is pods
+
+
+def test_the_pods_for_tests_of_code_are_what_the_values_say(tmp_path: Path) -> None:
+    limits = {"limits": {"memory": "2Gi"}}
+    found = program_pods(
+        tmp_path, {"programs": {"job": {"codeTests": {"resources": limits, "userNamespace": True}}}}
+    )
+    assert found is not None
+    assert found.code_tests.user_namespace
+    assert found.code_tests.resources["limits"] == {"memory": "2Gi"}
+    assert found.code_tests.resources["requests"]["cpu"] == "500m"
+    default = program_pods(tmp_path, {})
+    assert default is not None
+    assert default.code_tests == ProgramPodSettings(image="x").code_tests
+
+
 def test_programs_have_a_network_policy_in_the_named_namespaces(tmp_path: Path) -> None:
     switches = {"networkPolicy": {"enabled": True}, "watchNamespaces": ["code-chef", "shop"]}
     found = render(HELM_4, tmp_path, switches).of("NetworkPolicy")
@@ -199,7 +234,7 @@ def test_dns_is_allowed_at_the_ports_of_its_pods(
 
 def test_defaults_of_the_chart_are_those_of_the_operator(tmp_path: Path) -> None:
     environment = render(HELM_4, tmp_path, {}).environment
-    own = {"MODELOPS_HUB_ORG", "MODELOPS_STATE_DIR", "MODELOPS_PROGRAM_JOBS"}
+    own = {"MODELOPS_HUB_ORG", "MODELOPS_STATE_DIR", "MODELOPS_PROGRAM_JOBS", "MODELOPS_CODE_TESTS"}
     for field in Settings.model_fields.values():
         if field.alias in environment.keys() - own:
             found = environment[field.alias]

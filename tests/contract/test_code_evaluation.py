@@ -5,12 +5,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from langsmith import Client
 from tests.contract.learning import fill_dataset, run_program
-from tests.contract.sandboxes import SHELLS, refusal_of, require
+from tests.contract.sandboxes import POD, SHELLS, programs_of, refusal_of, require, run_tests_pod
 from tests.loopback_server import serving
 
 from modelops.code_tests.shells import SETTING
@@ -46,7 +46,10 @@ def task(number: int) -> dict[str, Any]:
 class Model(BaseHTTPRequestHandler):
     """A model that writes right code for the share of the tasks in its address, in the forms in which models write."""
 
+    asked: ClassVar[list[str]] = []
+
     def do_POST(self) -> None:
+        self.asked.append(self.path)
         share = int(self.path.split("/")[1])
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         name, number = re.findall(r"def (scale_(\d+))", asked["messages"][-1]["content"])[-1]
@@ -136,7 +139,13 @@ def evaluate(
             "margin_points": "10",
             "goal": "nonInferior",
         }
-        return run_program(sandbox, module, tmp_path / unique("p"), given, **{SETTING: shell})
+        volume = tmp_path / unique("p")
+        volume.mkdir()
+        while True:
+            result = run_program(sandbox, module, volume / "program", given, **programs_of(shell, volume))
+            if result.get("reason") != "CodeTestsWanted":
+                return result
+            assert run_tests_pod(volume, result)["ok"]
 
     return run
 
@@ -144,16 +153,19 @@ def evaluate(
 TASKS = [task(number) for number in range(COUNT)]
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", [*SHELLS, POD])
 def test_better_model_passes_and_what_the_sandbox_was_is_recorded(evaluate: Evaluate, shell: str) -> None:
     require(shell)
+    asked = len(Model.asked)
     result = evaluate(TASKS, shares=(5, 9), shell=shell)
     assert result["ok"], result
+    assert len(Model.asked) - asked == 2 * COUNT
     assert (result["verdict"], result["n"]) == ("pass", COUNT), result["explain"]
     assert (float(result["baseline"]["success"]), float(result["candidate"]["success"])) == (0.5, 0.9)
     recorded = [finding for finding in result["findings"] if "checks of the sandbox held" in finding]
     assert len(recorded) == 1
     assert ("bubblewrap" in recorded[0]) == (shell == "bubblewrap")
+    assert ("a Pod of its own without tokens" in recorded[0]) == (shell == POD)
 
 
 def test_worse_model_fails(evaluate: Evaluate, shell: str) -> None:
@@ -169,9 +181,11 @@ def test_models_that_solve_nothing_do_not_pass(evaluate: Evaluate, shell: str) -
     assert "outputs.tests" in result["explain"]
 
 
+@pytest.mark.parametrize("tested_in", ["here", POD])
 def test_examples_whose_tests_prove_nothing_are_left_out_before_a_model_is_asked(
-    evaluate: Evaluate, shell: str
+    evaluate: Evaluate, shell: str, tested_in: str
 ) -> None:
+    shell = shell if tested_in == "here" else POD
     require(shell)
     examples = [task(number) for number in range(COUNT)]
     examples[0]["outputs"]["code"] = "    return []\n"
@@ -205,3 +219,15 @@ def test_no_code_runs_where_the_sandbox_is_off(evaluate: Evaluate, module: str) 
     result = evaluate(TASKS[:5], module=module, shell="off")
     assert (result["ok"], result["reason"]) == (False, "CodeTestsRefused")
     assert "MODELOPS_CODE_TESTS is off" in result["message"]
+
+
+@pytest.mark.parametrize("module", [CHECK, EVALUATION])
+def test_without_a_volume_for_the_pod_nothing_is_asked(
+    evaluate: Evaluate, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.contract.test_code_evaluation.programs_of", lambda *_: {SETTING: POD})
+    asked = len(Model.asked)
+    result = evaluate(TASKS[:5], module=module, shell=POD)
+    assert (result["ok"], result["reason"]) == (False, "CodeTestsRefused")
+    assert "programs.job.volume.persistent: true" in result["message"]
+    assert len(Model.asked) == asked

@@ -17,7 +17,7 @@ from modelops.demo.langsmith_datasets import create_datasets
 from modelops.localcluster import start_cluster
 from modelops.sandbox import client
 
-VOLUMES = 12
+VOLUMES = 14
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from string import Template
 from typing import Any
 from urllib.parse import urlsplit
 
+from huggingface_hub import HfApi
 from ruamel.yaml import YAML
+from tests.coder import PROMPT, dataset_of_code, model_that_remembers
 from tests.node.images import AGENT, OPERATOR
 from tests.node.kind_node import KindNode
 from tests.node.node import Node
@@ -25,6 +27,7 @@ from modelops.sandbox.client import SandboxInfo
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "modelops"
+EVALUATE_ONLY = ROOT / "config" / "samples" / "rollout-docs-evaluate-only.yaml"
 EXAMPLE = ROOT / "docs" / "examples" / "agent" / "deployment.yaml"
 OPERATOR_NAMESPACE, NAMESPACE = "modelops-system", "code-chef"
 OPERATOR_PODS = "app.kubernetes.io/name=modelops,app.kubernetes.io/component=operator"
@@ -142,6 +145,25 @@ class Site:
                 continue
             deployments = [_variant(document, variant) for variant in variants]
         self.apply(*deployments, namespace=NAMESPACE)
+
+    def make_coder(self, name: str, rollout: str) -> None:
+        """Another agent, which writes code, with a file of its own; and a Rollout that evaluates a better model for it."""
+        documents = {document["kind"]: document for document in self.manifest("2-agent.yaml")}
+        file, agent = documents["ConfigMap"], documents["AgentModel"]
+        file["metadata"]["name"] = f"{name}-agents"
+        agent["metadata"]["name"] = name
+        agent["spec"]["config"] = {"configMapRef": {"name": f"{name}-agents"}}
+        agent["spec"]["prompt"] = PROMPT
+        agent["spec"]["langsmith"]["evaluationDataset"] = f"ls://{dataset_of_code(self.sandbox)}"
+        hub = HfApi(endpoint=self.sandbox.hub, token=self.sandbox.hf_token)
+        (what_if,) = _documents(EVALUATE_ONLY.read_text())
+        what_if["metadata"] |= {"name": rollout, "namespace": NAMESPACE}
+        what_if["spec"] |= {
+            "agentModelRef": {"name": name},
+            "candidate": {"model": model_that_remembers(hub, right=True)},
+            "evaluation": {"scorer": {"type": "tests"}, "marginPoints": "20"},
+        }
+        self.apply(documents["Secret"], file, agent, what_if)
 
     def manifest(self, name: str) -> list[Any]:
         """A manifest of the demo, for this sandbox."""

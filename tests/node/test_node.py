@@ -105,6 +105,30 @@ def test_a_worse_model_is_rejected_and_its_killed_evaluation_asks_nothing_twice(
     assert site.stable() == before
 
 
+def test_code_of_models_runs_in_a_pod_without_tokens_and_a_killed_one_asks_no_model_again(site: Site) -> None:
+    """The evaluation's Pod ends and comes back around each Pod for the tests, of which the first is killed."""
+    site.make_coder("coder", "coder-better")
+    labelled = ("-l", f"{GROUP}/code-tests")
+    pod = site.until(
+        lambda: (found := site.get("pods", "", *labelled)) and found[0], "a Pod for the tests", seconds=180
+    )
+    spec = pod["spec"]
+    (container,) = spec["containers"]
+    assert not [one for one in container["env"] if "secretKeyRef" in one.get("valueFrom", {})]
+    assert spec["automountServiceAccountToken"] is False
+    (policy,) = site.get("networkpolicies")
+    assert not {"ingress", "egress"} & policy["spec"].keys()
+    site.kubectl("delete", "pod", pod["metadata"]["name"], "-n", NAMESPACE, "--grace-period=0", "--force")
+    ended = site.end_of_rollout("coder-better", seconds=300)
+    measured = ended["evaluation"]
+    assert (ended["phase"], measured["verdict"]) == ("Succeeded", "pass"), ended
+    assert any("in a Pod of its own without tokens" in finding for finding in measured["findings"]), measured
+    path = f"^/e/{ended['candidate']['endpointName']}/v1/chat/completions$"
+    asked = len(site.sandbox.requests(service="models", method="POST", path_regex=path))
+    assert asked <= measured["examples"] + CALLS_OF_THE_CHECK
+    assert not site.get("jobs")
+
+
 def test_a_failing_canary_is_back_on_stable_in_every_pod_within_seconds(site: Site, traffic: Traffic) -> None:
     stable = site.stable()
     site.apply(*site.manifest("act-3.yaml"))

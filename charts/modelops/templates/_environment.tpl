@@ -129,7 +129,7 @@ REQUESTS_CA_BUNDLE: privateCA
 - name: MODELOPS_LOG_LEVEL
   value: {{ $values.logLevel }}
 - name: MODELOPS_CODE_TESTS
-  value: {{ $values.programs.codeTests }}
+  value: {{ include "modelops.codeTests" . }}
 {{- if include "modelops.programsAreJobs" . }}
 - name: MODELOPS_PROGRAM_JOBS
   # `$$` is one `$`: what looks like a reference is expanded in the Pods of the programs, not here.

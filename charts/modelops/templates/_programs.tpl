@@ -5,6 +5,18 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* What is around the code of models that scorer `tests` runs. */}}
+{{- define "modelops.codeTests" -}}
+{{- default (ternary "pod" "bubblewrap" (eq (include "modelops.programsAreJobs" .) "true")) .Values.programs.codeTests -}}
+{{- end -}}
+
+{{/* "true" if that code runs in Pods of its own. */}}
+{{- define "modelops.codeTestsInPods" -}}
+{{- if and (include "modelops.programsAreJobs" .) (eq (include "modelops.codeTests" .) "pod") -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{/* The Pods of these Jobs, as the operator reads them (MODELOPS_PROGRAM_JOBS). */}}
 {{- define "modelops.programPods" -}}
 {{- $job := .Values.programs.job -}}
@@ -40,6 +52,10 @@ volumeMounts:
 {{- with .Values.podSecurityContext }}
 securityContext:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if include "modelops.codeTestsInPods" . }}
+codeTests:
+  {{- toYaml $job.codeTests | nindent 2 }}
 {{- end }}
 {{- with $job.nodeSelector }}
 nodeSelector:

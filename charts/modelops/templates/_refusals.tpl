@@ -16,6 +16,9 @@ value, while these say what to do.
 {{- if and $values.rbac.create (not $values.serviceAccount.create) (not $values.serviceAccount.name) -}}
 {{- fail "serviceAccount.create is false and serviceAccount.name is empty: the operator's rights would go to the account default, which every Pod of the namespace has by default. Set serviceAccount.name" -}}
 {{- end -}}
+{{- if and (eq $values.programs.codeTests "pod") (not (and (include "modelops.programsAreJobs" .) $values.programs.job.volume.persistent)) -}}
+{{- fail "programs.codeTests is pod: such a Pod reads the code from the volume of the evaluation's Job. Set programs.run to job and programs.job.volume.persistent to true, or choose another value" -}}
+{{- end -}}
 {{- if and $values.ownGPUs.trainJobs (not $values.ownGPUs.enabled) -}}
 {{- fail "ownGPUs.trainJobs is true and ownGPUs.enabled is false: set ownGPUs.enabled" -}}
 {{- end -}}

@@ -52,6 +52,12 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [list]
+{{- if include "modelops.codeTestsInPods" . }}
+# The Pods in which the code of models runs have no network. The policy `...-networks` refuses any other NetworkPolicy.
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [create]
+{{- end }}
 {{- end }}
 {{- end -}}
 

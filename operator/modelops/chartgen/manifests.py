@@ -25,6 +25,7 @@ FILES: Final = {
     "config/policies/approval.yaml": ("policies/approval.yaml",),
     "config/policies/budget.yaml": ("policies/budget.yaml",),
     "config/policies/jobs.yaml": ("policies/jobs.yaml",),
+    "config/policies/networks.yaml": ("policies/networks.yaml",),
     "config/policies/pods.yaml": ("policies/pods.yaml",),
     "config/policies/requested-by.yaml": ("policies/requested-by.yaml",),
     "config/policies/status.yaml": ("policies/status.yaml",),

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from modelops.code_tests.checks import Check, holds, sandbox_checks
 from modelops.code_tests.runner_process import LIMITS, Job, Runner, RunnerEnded, Verdict
 from modelops.code_tests.shells import (
     NOBODY,
+    SETTING,
     Interpreter,
     SandboxRefused,
     Shell,
@@ -32,7 +33,8 @@ from modelops.code_tests.shells import (
 
 _SHORT: Final = {"processor_seconds": 1, "wall_seconds": 1.5}
 """For the checks that use up their time."""
-_MOST_RUNNERS: Final = 4
+MOST_RUNNERS: Final = 4
+Heard = Callable[[int, Verdict | None], None]
 _MOST_ENDS: Final = 3
 """Runners that may end one after the other before the sandbox counts as broken."""
 
@@ -45,16 +47,29 @@ _NO_LANDLOCK: Final = (
 class Sandbox:
     """Runs jobs by runners in the chosen shell. Made by `opened`, which has checked that it holds."""
 
-    def __init__(self, shell: Shell, interpreter: Interpreter, bubblewrap: str, folder: Path) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        interpreter: Interpreter,
+        bubblewrap: str,
+        folder: Path,
+        *,
+        most_runners: int = MOST_RUNNERS,
+    ) -> None:
         self.shell = shell
+        self._most_runners = most_runners
         self.facts: dict[str, Any] = {"shell": shell.value}
         self._interpreter = interpreter
         self._bubblewrap = bubblewrap
         self._folder = folder
         self._archive = _archive()
 
-    def run(self, jobs: Sequence[Job]) -> list[Verdict]:
-        """The verdict of each job, in their order. Raises SandboxRefused where runners end again and again."""
+    def run(self, jobs: Sequence[Job], *, heard: Heard | None = None) -> list[Verdict]:
+        """The verdict of each job, in their order. Raises SandboxRefused where runners end again and again.
+
+        `heard` gets the number of each job with None when it begins and with its verdict when it ends, by several
+        threads.
+        """
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for number in range(len(jobs)):
             waiting.put(number)
@@ -62,9 +77,9 @@ class Sandbox:
         errors: list[BaseException] = []
         threads = [
             threading.Thread(
-                target=self._work, args=(jobs, waiting, verdicts, errors), name=f"code-tests-{n}"
+                target=self._work, args=(jobs, waiting, verdicts, errors, heard), name=f"code-tests-{n}"
             )
-            for n in range(min(len(os.sched_getaffinity(0)), _MOST_RUNNERS, len(jobs)))
+            for n in range(min(len(os.sched_getaffinity(0)), self._most_runners, len(jobs)))
         ]
         for thread in threads:
             thread.start()
@@ -80,6 +95,7 @@ class Sandbox:
         waiting: queue.SimpleQueue[int],
         verdicts: dict[int, Verdict],
         errors: list[BaseException],
+        heard: Heard | None,
     ) -> None:
         """One runner's share. Its process belongs to this thread: bubblewrap ends with the thread that made it."""
         ends = 0
@@ -92,6 +108,8 @@ class Sandbox:
                     return
                 try:
                     runner = runner or self._runner()
+                    if heard is not None:
+                        heard(number, None)
                     verdicts[number] = runner.run(jobs[number])
                     ends = 0
                 except RunnerEnded as ended:
@@ -101,6 +119,8 @@ class Sandbox:
                     runner.close()
                     runner = None
                     verdicts[number] = Verdict(ok=False, why="it ended the runner", processor_ms=0.0)
+                if heard is not None:
+                    heard(number, verdicts[number])
         except Exception as error:  # noqa: BLE001 - raised by the thread that waits for this one
             errors.append(error)
         finally:
@@ -134,9 +154,11 @@ class Sandbox:
 
 
 @contextmanager
-def opened(environ: Mapping[str, str]) -> Iterator[Sandbox]:
+def opened(environ: Mapping[str, str], *, most_runners: int = MOST_RUNNERS) -> Iterator[Sandbox]:
     """A sandbox that has passed all of its checks; `facts` has what was found. Raises SandboxRefused."""
     shell = chosen_shell(environ)
+    if shell is Shell.POD:
+        raise SandboxRefused(f"{SETTING}={shell.value} has its sandbox in another Pod")
     interpreter = find_interpreter()
     bubblewrap = find_bubblewrap() if shell is Shell.BUBBLEWRAP else ""
     if bubblewrap:
@@ -145,7 +167,7 @@ def opened(environ: Mapping[str, str]) -> Iterator[Sandbox]:
     try:
         if os.getuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
-        sandbox = Sandbox(shell, interpreter, bubblewrap, folder)
+        sandbox = Sandbox(shell, interpreter, bubblewrap, folder, most_runners=most_runners)
         _require_checks(sandbox)
         yield sandbox
     finally:

@@ -1,4 +1,4 @@
-"""What is around the runner: bubblewrap, or only the runner's own locks where a setting asks for that by name."""
+"""What is around the runner: bubblewrap, a Pod, or only its own locks where a setting asks for that by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _PROBE: Final = "import json, sys; print(json.dumps([list(sys.version_info[:2]),
 _PROBE_SECONDS: Final = 20.0
 _WAYS: Final = (
     f"Install bubblewrap and allow user namespaces, or set {SETTING}=inner (in the chart programs.codeTests) to rely "
-    "on the kernel's Landlock and seccomp alone: docs/guides/operating.md, Tests of code"
+    "on the kernel's Landlock and seccomp alone; in a cluster programs.codeTests: pod adds a Pod of its own: "
+    "docs/guides/operating.md, Tests of code"
 )
 
 
@@ -37,6 +38,7 @@ class Shell(StrEnum):
 
     BUBBLEWRAP = "bubblewrap"
     INNER = "inner"
+    POD = "pod"
     OFF = "off"
 
 
@@ -69,6 +71,11 @@ def chosen_shell(environ: Mapping[str, str]) -> Shell:
             f"machine is {platform.machine()}. Evaluate on one of those"
         )
     return Shell(given)
+
+
+def is_in_pod(environ: Mapping[str, str]) -> bool:
+    """Whether the setting asks for a Pod of its own."""
+    return environ.get(SETTING, "").strip() == Shell.POD.value
 
 
 def dropped_user() -> dict[str, Any]:

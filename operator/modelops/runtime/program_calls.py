@@ -24,7 +24,8 @@ class CountedPrograms:
 
     async def observe(self, name: str) -> ProgramState | None:
         state = await self._programs.observe(name)
-        calls = state.result.get("calls") if state is not None and state.result is not None else None
+        # A program that waits for its tests of code has ended, and has no result yet.
+        calls = (state.progress if state.result is None else state.result).get("calls") if state else None
         run = str(calls.get("run", "")) if isinstance(calls, dict) else ""
         if isinstance(calls, dict) and self._counted.get(name, run) != run:
             self._count(name.partition("-")[0], calls)

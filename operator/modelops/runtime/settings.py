@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     program_jobs: ProgramPodSettings | None = Field(None, alias="MODELOPS_PROGRAM_JOBS")
     """The Pods of the dataset and evaluation programs, as JSON. When empty, the programs are local processes."""
     code_tests: Shell = Field(Shell.BUBBLEWRAP, alias=CODE_TESTS)
-    """What is around the code of models that scorer `tests` runs: bubblewrap, inner (no namespaces), or off."""
+    """What is around the code of models that scorer `tests` runs: bubblewrap, inner (no namespaces), pod, or off."""
     trainer: TrainerName = Field("trl", alias="MODELOPS_TRAINER")
     """The trainer that a job runs: `trl` trains language models; `tiny` takes seconds and is for the sandbox only."""
     training_image: str = Field(

@@ -18,7 +18,7 @@ def test_bubblewrap_is_the_default_and_the_inner_layer_must_be_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "says"), [("off", "no code of a model is run"), ("yes", "write bubblewrap, inner, off")]
+    ("value", "says"), [("off", "no code of a model is run"), ("yes", "write bubblewrap, inner, pod, off")]
 )
 def test_refusals_name_the_setting(value: str, says: str) -> None:
     with pytest.raises(SandboxRefused, match=says) as refusal:

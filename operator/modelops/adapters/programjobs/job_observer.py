@@ -5,12 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.programjobs.job_reading import JobReading, Stage, is_being_deleted, read_job
-from modelops.adapters.programjobs.manifests import CONTAINER, EVENTS, JOBS, PODS, object_name
+from modelops.adapters.programjobs.manifests import (
+    CONTAINER,
+    DIGEST_ANNOTATION,
+    EVENTS,
+    JOBS,
+    PODS,
+    object_name,
+)
 from modelops.adapters.programs.folder import failure_result
 from modelops.adapters.programs.in_pod import parse_report
 from modelops.ports import Clock, Json, Missing, ProgramState, Refused
@@ -36,6 +43,10 @@ class Reading:
     state: ProgramState | None
     ended: bool = False
     """Whether the Job has ended: then only another Job can change the state."""
+    of: str = ""
+    """The name in the Job's name."""
+    input: str = ""
+    """The digest of the Job's input."""
 
 
 class JobObserver:
@@ -52,27 +63,30 @@ class JobObserver:
             job = await self._kube.get(JOBS, namespace, object_name(name))
             if job is None or is_being_deleted(job):
                 return None
+            given = (job["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION, "")
+            found = Reading(at=now, state=None, of=name, input=given)
             own = f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}"
             pods, _ = await self._kube.list(PODS, namespace=namespace, label_selector=own)
             reading = read_job(job, pods, now=self._clock.now())
             where = f"Job {object_name(name)} of namespace {namespace}"
             match reading.stage:
                 case Stage.STARTING:
-                    return Reading(at=now, state=ProgramState(running=True))
+                    return replace(found, state=ProgramState(running=True))
                 case Stage.RUNNING:
                     report = parse_report(await self._log(namespace, reading.pod)) or {}
                     progress = report.get("progress") or {}
-                    return Reading(at=now, state=ProgramState(running=True, progress=progress))
+                    return replace(found, state=ProgramState(running=True, progress=progress))
                 case Stage.BLOCKED:
                     why = await self._why_blocked(namespace, reading)
                     message = f"{where} does not run: {why}. The operator goes on once that is corrected"
-                    return Reading(at=now, state=ProgramState(result=not_running(message)))
+                    return replace(found, state=ProgramState(result=not_running(message)))
                 case Stage.DIED:
                     message = f"the Pods of {where} ended without a result; the last one: {reading.message}"
                     result = failure_result("ProgramDied", f"{message}. Remove the cause and try again")
-                    return Reading(at=now, state=ProgramState(result=result), ended=True)
+                    return replace(found, state=ProgramState(result=result), ended=True)
                 case Stage.REPORTED:
-                    return Reading(at=now, state=await self._reported(namespace, reading, where), ended=True)
+                    state = await self._reported(namespace, reading, where)
+                    return replace(found, state=state, ended=True)
 
     async def _reported(self, namespace: str, reading: JobReading, where: str) -> ProgramState:
         """The result in the log. Where the log is gone, the next Job reports the result again: its folder has it."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from modelops.adapters.kube import KubeClient
+from modelops.adapters.programjobs.code_test_jobs import CodeTestJobs
 from modelops.adapters.programjobs.job_observer import (
     NOT_RUNNING,
     JobObserver,
@@ -73,6 +74,7 @@ class JobPrograms:
     ) -> None:
         self._kube = kube
         self._observer = JobObserver(kube, clock)
+        self._code_tests = CodeTestJobs(kube, self._observer, settings)
         self._settings = settings
         self._claims = (CLAIMS,) if settings.volume_size else ()
         self._installation = installation
@@ -96,6 +98,8 @@ class JobPrograms:
         try:
             namespace = await self._namespace_of(name)
             found = await self._observer.read(namespace, name) if namespace is not None else None
+            if found is not None and namespace is not None:
+                found = await self._code_tests.reading(namespace, name, found)
         except Refused as error:
             found = Reading(at=now, state=ProgramState(result=not_running(str(error))))
         self._readings[name] = found or Reading(at=now, state=None)
@@ -147,7 +151,7 @@ class JobPrograms:
             return
         namespace, reading = await self._namespace_of(name), self._readings.pop(name)
         if namespace is not None and reading.ended:
-            await self._kube.delete(JOBS, namespace, object_name(name))
+            await self._kube.delete(JOBS, namespace, object_name(reading.of))
 
     async def stop(self, name: str) -> None:
         """Deletes the Job, and with it the Pod, and then the work folder."""
@@ -159,6 +163,7 @@ class JobPrograms:
             return
         if namespace is None:
             return
+        await self._code_tests.delete(namespace, name)
         for resource in (JOBS, *self._claims):
             await self._kube.delete(resource, namespace, object_name(name))
         self._known.pop(name, None)
@@ -178,8 +183,9 @@ class JobPrograms:
         if job is not None:
             self._known[run.name] = namespace
             _require_same_input(job, run)
+            await self._code_tests.go_on(run, has_room=self._has_room)
             return
-        if await self._running() >= self._max_running:
+        if not await self._has_room():
             return
         self._known[run.name] = namespace
         for resource in self._claims:
@@ -199,9 +205,10 @@ class JobPrograms:
             _require_same_input(found, run)
         return True
 
-    async def _running(self) -> int:
+    async def _has_room(self) -> bool:
         blocked = {name for name, reading in self._readings.items() if _is_blocked(reading)}
-        return sum(is_unfinished(job) and _program_of(job) not in blocked for job in await self._jobs())
+        running = sum(is_unfinished(job) and _program_of(job) not in blocked for job in await self._jobs())
+        return running < self._max_running
 
     async def _namespace_of(self, name: str) -> str | None:
         """The namespace of the program's objects; None where it has none. Their Jobs are listed now and then.

@@ -11,6 +11,7 @@ from typing import Any, Final
 from modelops.adapters.programjobs.pod_settings import ProgramPodSettings
 from modelops.adapters.programs.in_pod import ENDED_WITH_FAILURE, SECRET_VARIABLES
 from modelops.api.v1alpha1.names import API_VERSION, GROUP
+from modelops.code_tests.in_pod import FOLDER_SETTING
 from modelops.ports import Json, ProgramOwner, ProgramSecret, Resource
 
 PROGRAM_LABEL: Final = f"{GROUP}/program"
@@ -24,6 +25,9 @@ CONTAINER: Final = "program"
 INPUT_FILE: Final = "/etc/modelops/program/input.json"
 WORK: Final = "/var/lib/modelops"
 FOLDER: Final = f"{WORK}/program"
+CODE_TESTS: Final = "code-tests"
+"""The folder of the volume with what Pods for tests of code read and write; also their component and label."""
+CODE_TESTS_FOLDER: Final = f"{WORK}/{CODE_TESTS}"
 MAX_INPUT_BYTES: Final = 250_000
 """All annotations of an object together may have 256 KiB."""
 MAX_POD_FAILURES: Final = 6
@@ -33,6 +37,20 @@ A crash of the program alone ends no Pod: it starts again in the same one.
 """
 TERMINATION_GRACE_SECONDS: Final = 15
 """The program gets SIGTERM and has three seconds; its journal is complete after each call."""
+
+INPUT_MOUNT: Final[Json] = {"name": "input", "mountPath": INPUT_FILE.rpartition("/")[0], "readOnly": True}
+INPUT_VOLUME: Final[Json] = {
+    "name": "input",
+    "downwardAPI": {
+        "items": [
+            {
+                "path": INPUT_FILE.rpartition("/")[2],
+                "fieldRef": {"fieldPath": f"metadata.annotations['{INPUT_ANNOTATION}']"},
+            }
+        ]
+    },
+}
+"""The file with the input, from the annotation of the Pod."""
 
 CLAIMS: Final = Resource(
     group="", version="v1", plural="persistentvolumeclaims", kind="PersistentVolumeClaim"
@@ -57,12 +75,22 @@ class ProgramRun:
     @property
     def input_text(self) -> str:
         """The content of `input.json`."""
-        return json.dumps(self.input, sort_keys=True)
+        return text_of(self.input)
 
     @property
     def digest(self) -> str:
         """A digest of the input, by which another one under the same name is recognised."""
-        return hashlib.sha256(self.input_text.encode()).hexdigest()
+        return digest_of(self.input)
+
+
+def text_of(given: Json) -> str:
+    """An input as the Pod's annotation has it."""
+    return json.dumps(given, sort_keys=True)
+
+
+def digest_of(given: Json) -> str:
+    """A digest of an input, which is an annotation of the objects of its program."""
+    return hashlib.sha256(text_of(given).encode()).hexdigest()
 
 
 def object_name(program: str) -> str:
@@ -76,7 +104,7 @@ def work_claim(run: ProgramRun, settings: ProgramPodSettings) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": _metadata(run, settings),
+        "metadata": metadata_of(run, settings),
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": settings.volume_size}},
@@ -91,14 +119,25 @@ def program_job(run: ProgramRun, settings: ProgramPodSettings) -> Json:
     It has no deadline, because the rollout's ends the program and a Pod may have to wait for a node; and it is not
     deleted some time after its end, because its Pod's log has the result.
     """
+    return job(
+        metadata_of(run, settings),
+        labels=_labels(run, settings),
+        given=run.input_text,
+        pod=_pod(run, settings),
+        most_failures=MAX_POD_FAILURES,
+    )
+
+
+def job(metadata: Json, *, labels: Json, given: str, pod: Json, most_failures: int) -> Json:
+    """A Job with one Pod at a time, which has its input as an annotation."""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": _metadata(run, settings),
+        "metadata": metadata,
         "spec": {
             "completions": 1,
             "parallelism": 1,
-            "backoffLimit": MAX_POD_FAILURES,
+            "backoffLimit": most_failures,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {
                 "rules": [
@@ -117,11 +156,8 @@ def program_job(run: ProgramRun, settings: ProgramPodSettings) -> Json:
                 ]
             },
             "template": {
-                "metadata": {
-                    "labels": _labels(run, settings),
-                    "annotations": {INPUT_ANNOTATION: run.input_text},
-                },
-                "spec": _pod(run, settings),
+                "metadata": {"labels": labels, "annotations": {INPUT_ANNOTATION: given}},
+                "spec": pod,
             },
         },
     }
@@ -138,7 +174,8 @@ def _labels(run: ProgramRun, settings: ProgramPodSettings) -> dict[str, str]:
     }
 
 
-def _metadata(run: ProgramRun, settings: ProgramPodSettings) -> Json:
+def metadata_of(run: ProgramRun, settings: ProgramPodSettings) -> Json:
+    """The metadata of the program's objects. They are deleted after their owner."""
     owner = run.owner
     return {
         "name": object_name(run.name),
@@ -158,19 +195,46 @@ def _metadata(run: ProgramRun, settings: ProgramPodSettings) -> Json:
 
 
 def _pod(run: ProgramRun, settings: ProgramPodSettings) -> Json:
-    """The Pod meets the "restricted" Pod Security Standard and has no token of the API server."""
+    """The Pod of a program, with its work folder and its tokens."""
     name = object_name(run.name)
+    work: Json = {"persistentVolumeClaim": {"claimName": name}} if settings.volume_size else {"emptyDir": {}}
+    return restricted_pod(
+        settings,
+        container={
+            "resources": settings.resources,
+            "command": in_pod_command(run.module, FOLDER),
+            "workingDir": WORK,
+            "env": _environment(run, settings),
+            "volumeMounts": [
+                INPUT_MOUNT,
+                {"name": "work", "mountPath": WORK},
+                {"name": "tmp", "mountPath": "/tmp"},
+                *settings.volume_mounts,
+            ],
+        },
+        volumes=[
+            INPUT_VOLUME,
+            {"name": "work", **work},
+            {"name": "tmp", "emptyDir": {"sizeLimit": settings.temporary_size}},
+            *settings.volumes,
+        ],
+    )
+
+
+def in_pod_command(module: str, folder: str) -> list[str]:
+    """What a program's container runs."""
+    return ["python3", "-m", "modelops.adapters.programs.in_pod", module, INPUT_FILE, folder]
+
+
+def restricted_pod(settings: ProgramPodSettings, *, container: Json, volumes: list[Json]) -> Json:
+    """A Pod that meets the "restricted" Pod Security Standard and has no token of the API server."""
     optional: dict[str, Any] = {
         "imagePullSecrets": list(settings.image_pull_secrets),
         "nodeSelector": settings.node_selector,
         "tolerations": list(settings.tolerations),
         "priorityClassName": settings.priority_class_name,
     }
-    container: dict[str, Any] = {
-        "imagePullPolicy": settings.image_pull_policy,
-        "resources": settings.resources,
-    }
-    work: Json = {"persistentVolumeClaim": {"claimName": name}} if settings.volume_size else {"emptyDir": {}}
+    of_container = {"imagePullPolicy": settings.image_pull_policy, **container}
     return {
         **{key: value for key, value in optional.items() if value},
         "restartPolicy": "Never",
@@ -184,48 +248,17 @@ def _pod(run: ProgramRun, settings: ProgramPodSettings) -> Json:
         },
         "containers": [
             {
-                **{key: value for key, value in container.items() if value},
+                **{key: value for key, value in of_container.items() if value},
                 "name": CONTAINER,
                 "image": settings.image,
-                "command": [
-                    "python3",
-                    "-m",
-                    "modelops.adapters.programs.in_pod",
-                    run.module,
-                    INPUT_FILE,
-                    FOLDER,
-                ],
-                "workingDir": WORK,
-                "env": _environment(run, settings),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
                     "capabilities": {"drop": ["ALL"]},
                 },
-                "volumeMounts": [
-                    {"name": "input", "mountPath": INPUT_FILE.rpartition("/")[0], "readOnly": True},
-                    {"name": "work", "mountPath": WORK},
-                    {"name": "tmp", "mountPath": "/tmp"},
-                    *settings.volume_mounts,
-                ],
             }
         ],
-        "volumes": [
-            {
-                "name": "input",
-                "downwardAPI": {
-                    "items": [
-                        {
-                            "path": INPUT_FILE.rpartition("/")[2],
-                            "fieldRef": {"fieldPath": f"metadata.annotations['{INPUT_ANNOTATION}']"},
-                        }
-                    ]
-                },
-            },
-            {"name": "work", **work},
-            {"name": "tmp", "emptyDir": {"sizeLimit": settings.temporary_size}},
-            *settings.volumes,
-        ],
+        "volumes": volumes,
     }
 
 
@@ -235,6 +268,7 @@ def _environment(run: ProgramRun, settings: ProgramPodSettings) -> list[Json]:
         "HOME": WORK,
         "HF_HOME": f"{WORK}/huggingface",
         "TMPDIR": "/tmp",
+        **({FOLDER_SETTING: CODE_TESTS_FOLDER} if settings.volume_size else {}),
         **run.environment,
         SECRET_VARIABLES: ",".join(sorted(run.secrets)),
         **{variable: "" for variable, of in run.secrets.items() if not of.secret},

@@ -8,6 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 
+class CodeTestsPodSettings(BaseModel):
+    """What differs for the Pods in which scorer `tests` runs the code of models."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    resources: dict[str, Any] = Field(
+        default_factory=lambda: {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
+    )
+    """For each further answer at the same time 640 MiB more are needed."""
+    user_namespace: bool = False
+    """Whether the Pods get user namespaces of their own (`hostUsers: false`); nodes and volumes must be able to."""
+
+
 class ProgramPodSettings(BaseModel):
     """The value of MODELOPS_PROGRAM_JOBS, as JSON in camel case. The chart writes it.
 
@@ -37,5 +50,6 @@ class ProgramPodSettings(BaseModel):
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: tuple[dict[str, Any], ...] = ()
     priority_class_name: str = ""
+    code_tests: CodeTestsPodSettings = CodeTestsPodSettings()
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels of every object."""

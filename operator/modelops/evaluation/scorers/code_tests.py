@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from modelops.code_tests.examples import CodeExample, ExampleError
+from modelops.code_tests.in_pod import PodTests, PodTestsWanted
 from modelops.code_tests.runner_process import Job, Verdict
 from modelops.code_tests.sandbox import Sandbox, opened
-from modelops.code_tests.shells import SandboxRefused
+from modelops.code_tests.shells import SandboxRefused, is_in_pod
 from modelops.evaluation.question import Question
 from modelops.evaluation.scorers.interface import Score, ToScore
 from modelops.evaluation.time_limit import READ_SECONDS, TooSlow, processor_time_limit
@@ -59,7 +60,8 @@ class CodeTests:
                     wrong.append(f"{one.question.example}: {problem}")
                 else:
                     kept.append(one.question)
-            findings.append(_described(sandbox))
+            if sandbox.facts:
+                findings.append(_described(sandbox))
         if len(wrong) > MOST_LEFT_OUT * len(questions):
             raise ProgramFailure(
                 "DatasetShapeInvalid",
@@ -85,12 +87,26 @@ class CodeTests:
         ]
 
 
+WANTED: Final = "CodeTestsWanted"
+"""Reason of a program that goes on once a Pod has run the tests that it asks for; the operator sees to that."""
+
+
 @contextmanager
-def _sandbox() -> Iterator[Sandbox]:
-    """Raises ProgramFailure CodeTestsRefused."""
+def _sandbox() -> Iterator[Sandbox | PodTests]:
+    """Raises ProgramFailure CodeTestsRefused; CodeTestsWanted where a Pod must run the tests first."""
     try:
-        with opened(os.environ) as sandbox:
-            yield sandbox
+        if is_in_pod(os.environ):
+            yield PodTests.of(os.environ)
+        else:
+            with opened(os.environ) as sandbox:
+                yield sandbox
+    except PodTestsWanted as wanted:
+        raise ProgramFailure(
+            WANTED,
+            f"{counted(wanted.jobs, 'program')} must be run with their tests",
+            transient=True,
+            details={"code_tests": {"digest": wanted.digest, "jobs": wanted.jobs}},
+        ) from wanted
     except SandboxRefused as refused:
         raise ProgramFailure(
             "CodeTestsRefused", f"spec.evaluation.scorer tests cannot be used here: {refused}"
@@ -142,16 +158,24 @@ def _score(verdict: Verdict) -> Score:
     return Score(value=float(verdict.ok), comment=verdict.why)
 
 
-def _described(sandbox: Sandbox) -> str:
+_REACHES: Final = {
+    "open": "; the cluster's network lets that Pod reach others in spite of its NetworkPolicy, so only the inner "
+    "layer keeps answers from it"
+}
+"""What is said of the network of the Pod, by what its program found."""
+
+
+def _described(sandbox: Sandbox | PodTests) -> str:
     """What the sandbox was, for the record."""
     facts = sandbox.facts
     around = {
         "bubblewrap": "bubblewrap",
+        "pod": "a Pod of its own without tokens",
         "inner": "the inner layer alone, without namespaces of its own (MODELOPS_CODE_TESTS=inner)",
     }[facts["shell"]]
     return (
         f"scorer tests ran code in {around}, with Landlock {facts['landlock']} and Python {facts['python']}; all "
-        f"{facts['checks']} checks of the sandbox held"
+        f"{facts['checks']} checks of the sandbox held" + _REACHES.get(facts.get("network", ""), "")
     )
 
 
