@@ -133,6 +133,12 @@ def without_undone(record: Record, target: Target) -> Record:
     )
 
 
+def without_address(record: Record, target: Target) -> Record:
+    """The record without the address of a version whose endpoint was deleted: the new one may have another."""
+    moved = target.model_copy(update={"endpoint_url": ""})
+    return record.with_(served={**record.served, target.version: moved})
+
+
 def previous_version(record: Record, entry: AgentEntry | None) -> str | None:
     """Direct undo 1: the version that an undo without a version goes to, looked up once by whoever asks.
 

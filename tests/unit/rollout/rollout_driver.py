@@ -172,7 +172,13 @@ class RolloutDriver:
         """One plan of the AgentModel's reconcile, which carries an accepted undo out."""
         state = self.state
         assert state.agent_model is not None
-        facts = {"endpoints": (), "answers": True, "price": 1_000_000, "live": True, **self.agent_facts}
+        endpoint = self.healthy_facts()["endpoint"]
+        listed = (
+            tuple(replace(endpoint, name=entry.name) for entry in state.require_record().endpoints)
+            if isinstance(endpoint, Endpoint)
+            else ()
+        )
+        facts = {"endpoints": listed, "answers": True, "price": 1_000_000, "live": True, **self.agent_facts}
         agent = AgentModelState(
             now=state.now,
             agent_model=state.agent_model,

@@ -55,11 +55,11 @@ def served_version(target: Target | None) -> ServedVersion | None:
 def stable_in_file(state: State, record: Record) -> ServedVersion | None:
     """Drift 1: what the agents' file names as stable, because agents use it; the record's where it cannot be read.
 
-    A key that the file leaves out is as the record has it, unless another version or model is named.
+    The moment between a promotion in the file and its commit is not shown: it would be a write of its own.
     """
     entry, recorded = state.entry, served_version(record.stable)
     found = entry.stable if entry is not None else None
-    if found is None or found.model is None or recorded is None or same_target(found, record.stable):
+    if found is None or found.model is None or recorded is None or stable_drift(state) is None:
         return recorded
     known = next((t for t in record.served.values() if same_target(found, t)), None)
     if known is not None:

@@ -19,6 +19,7 @@ from modelops.domain.money import display_usd, micro
 from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Target, Undo
+from modelops.domain.undo import without_address
 
 FAILED = frozenset({"failed", "updateFailed"})
 
@@ -130,7 +131,7 @@ def _recorded_anew(state: State, target: Target) -> NotReady | EndpointNeverAnsw
         since=state.now.isoformat(timespec="seconds"),
         account=state.hub_org,
     )
-    changed = record.with_(endpoints=(*record.endpoints, entry))
+    changed = without_address(record.with_(endpoints=(*record.endpoints, entry)), target)
     write = WriteRecord(
         record=changed, purpose=f"start endpoint {entry.name} for the undo to {target.version}"
     )

@@ -31,7 +31,14 @@ from modelops.domain.rollout.reservation import (
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import TERMINAL, wait_in_phase
 from modelops.domain.status import status_in_phase
-from modelops.domain.undo import accepted, field_undo, left_words, unrecorded_mark, was_asked_before
+from modelops.domain.undo import (
+    accepted,
+    field_undo,
+    left_words,
+    unrecorded_mark,
+    was_asked_before,
+    without_address,
+)
 
 
 def undo_is_carried_out(state: State) -> RolloutPlan | None:
@@ -119,6 +126,7 @@ def ask_for_undo(state: State) -> RolloutPlan | None:
             return refusal
         since = state.now.isoformat(timespec="seconds")
         record = with_endpoint_recorded(state, record, target, cost, since=since)
+        record = without_address(record, target)
     return accept(state, record, target)
 
 
