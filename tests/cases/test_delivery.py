@@ -1,6 +1,7 @@
 """Rollouts in ordinary situations that once ended wrongly."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -70,9 +71,15 @@ def test_undo_is_written_at_once_while_an_agent_crashes_or_none_is_ready(
 
 def test_undo_applied_again_under_its_name_after_a_newer_promotion_says_what_serves() -> None:
     first = undo().run_until(has_ended).state
-    newer = objects.rollout("newer", candidate={"version": "v1.1.0"}, strategy={"immediate": {}})
+    assert first.record is not None
+    later = first.now + timedelta(seconds=10)
+    newer = objects.rollout(
+        "newer", created=later, candidate={"version": "v1.1.0"}, strategy={"immediate": {}}
+    )
     after = (
-        RolloutDriver(rollout_state(newer, record=first.record, file=first.file)).run_until(has_ended).state
+        RolloutDriver(rollout_state(newer, record=first.record, file=first.file, now=later))
+        .run_until(has_ended)
+        .state
     )
     item = objects.rollout("undo", uid="x", candidate={"version": "v1.0.0"}, strategy={"immediate": {}})
     again = RolloutDriver(rollout_state(item, record=after.record, file=after.file))

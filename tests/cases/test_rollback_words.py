@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from tests.unit.rollout.rollout_driver import RolloutDriver, at_weight, has_ende
 from tests.unit.rollout.test_undo import promoted, undo_after
 
 from modelops.client import AsyncClient
+from modelops.domain import agentsfile
 from modelops.domain.record import Record
 from modelops.tools import direct_rollback, rollback
 from modelops.tools.direct_rollback import RollbackError
@@ -86,10 +88,9 @@ def item_of(driver: RolloutDriver) -> Json:
 
 
 def canary_after(driver: RolloutDriver, name: str, **spec: Any) -> RolloutDriver:
-    state = driver.state
-    return RolloutDriver(
-        rollout_state(objects.rollout(name, **spec), record=state.record, file=state.file, now=state.now)
-    )
+    state, now = driver.state, driver.state.now + timedelta(seconds=10)
+    item = objects.rollout(name, created=now, **spec)
+    return RolloutDriver(rollout_state(item, record=state.record, file=state.file, now=now))
 
 
 @pytest.mark.parametrize(
@@ -134,20 +135,93 @@ async def test_a_second_rollback_says_what_the_undo_waits_for() -> None:
     assert "rollout undo goes back to v1.0.0 already, and says Paused: " in said
 
 
-async def test_direct_after_a_promotion_says_that_the_promoted_model_serves() -> None:
+async def test_direct_after_a_promotion_writes_the_version_before_with_its_mark_and_repeats_nothing() -> None:
     cluster = cluster_of(promoted())
-    for _ in range(2):
-        said = await go_back_directly(cluster)
-        assert "v1.1.0 (org/candidate-of-r1) serves" in said
-        assert "use `modelops rollback` without --direct" in said
-
-
-async def test_direct_refuses_to_and_changes_nothing() -> None:
-    cluster = cluster_of(promoted())
+    said = await go_back_directly(cluster)
+    assert said.startswith("docs went back from v1.1.0 to v1.0.0 (anthropic/claude-3.5-sonnet)")
+    assert "spec.undo of AgentModel docs says so" in said
+    entry = agentsfile.parse(cluster.text, objects.AGENT)
+    assert entry.stable is not None
+    assert entry.routing is not None
+    assert (entry.stable.model, entry.routing.rollout.uid) == ("anthropic/claude-3.5-sonnet", "direct")
+    assert entry.routing.rollout.undo == "v1.0.0"
+    asked = cluster.agent_models.items[0]["spec"]["undo"]
+    assert asked == {"to": "v1.0.0", "id": f"direct-{entry.routing.generation}"}
     before = cluster.text
-    with pytest.raises(RollbackError, match=r"--to v1.0.0 needs the operator"):
+    assert "is on v1.0.0 already" in await go_back_directly(cluster)
+    assert cluster.text == before
+
+
+async def test_direct_goes_to_the_version_that_is_named_and_refuses_one_that_never_served() -> None:
+    undone = undo_after(promoted()).run_until(has_ended)
+    cluster = cluster_of(undone)
+    with pytest.raises(RollbackError, match=r"v9.0.0 never served docs: use one of v1.0.0, v1.1.0"):
+        await go_back_directly(cluster, "v9.0.0")
+    await go_back_directly(cluster, "v1.1.0")
+    stable = agentsfile.parse(cluster.text, objects.AGENT).stable
+    assert stable is not None
+    assert stable.version == "v1.1.0"
+
+
+async def test_direct_after_an_undo_asks_for_a_version_and_never_returns_to_what_was_left() -> None:
+    cluster = cluster_of(undo_after(promoted()).run_until(has_ended))
+    before = cluster.text
+    said = await go_back_directly(cluster)
+    assert (
+        "there is no version before to go back to. To serve another version, name it with --to: v1.1.0"
+        in said
+    )
+    assert cluster.text == before
+
+
+async def test_direct_refuses_a_version_whose_endpoint_was_stopped() -> None:
+    cluster = cluster_of(undo_after(promoted()).run_until(has_ended))
+    assert cluster.kept is not None
+    cluster.kept = cluster.kept.with_(endpoints=())
+    before = cluster.text
+    with pytest.raises(RollbackError, match=r"of v1.1.0 was stopped.*--to v1.1.0` without --direct"):
+        await go_back_directly(cluster, "v1.1.0")
+    assert cluster.text == before
+
+
+async def test_direct_ends_a_canary_and_stays_on_stable() -> None:
+    canary = canary_after(promoted(), "r2").run_until(at_weight(20))
+    cluster = cluster_of(canary, item_of(canary))
+    said = await go_back_directly(cluster)
+    assert said.startswith("docs is on stable: routing was removed")
+    entry = agentsfile.parse(cluster.text, objects.AGENT)
+    assert entry.routing is None
+    assert entry.stable is not None
+    assert entry.stable.version == "v1.1.0"
+
+
+async def test_direct_without_a_record_refuses_to_and_changes_nothing() -> None:
+    cluster = cluster_of(promoted())
+    cluster.kept, before = None, cluster.text
+    with pytest.raises(RollbackError, match=r"--to v1.0.0 is not done: the record of docs cannot be read"):
         await go_back_directly(cluster, "v1.0.0")
     assert cluster.text == before
+
+
+async def test_a_rollback_while_an_accepted_undo_waits_says_what_it_waits_for() -> None:
+    undo = undo_after(promoted())
+    undo.agent_model_acts = False
+    undo.run_until(lambda state: state.record is not None and state.record.undo is not None)
+    cluster = cluster_of(undo)
+    said = await go_back(cluster)
+    assert said.startswith("docs is going back already: an undo to v1.0.0 was accepted at 2025-12-10T")
+    assert cluster.rollouts.created == []
+
+
+async def test_to_is_done_although_file_and_record_differ() -> None:
+    driver = promoted()
+    assert driver.state.file is not None
+    driver.edit_file(driver.state.file.text.replace("model: org/candidate-of-r1", "model: org/by-hand"))
+    cluster = cluster_of(driver)
+    with pytest.raises(RollbackError, match="it is not on stable"):
+        await go_back(cluster)
+    await go_back(cluster, "v1.1.0")
+    assert cluster.rollouts.created == ["v1.1.0"]
 
 
 async def test_a_version_that_came_back_by_a_canary_is_left_by_a_rollback_as_any_other() -> None:

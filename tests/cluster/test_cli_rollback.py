@@ -13,7 +13,7 @@ from tests.cluster.docs_preconditions import GROUP, Kubectl, Preconditions
 from tests.patience import patient
 
 from modelops.api.v1alpha1.names import record_name
-from modelops.domain.agentsfile import with_stable
+from modelops.domain.agentsfile import parse, with_stable
 from modelops.domain.record import ActiveRollout, Record, Target
 from modelops.domain.rollout.state import stable_keys
 from modelops.localcluster import LocalCluster
@@ -262,3 +262,33 @@ def test_a_version_that_never_served_and_a_file_that_differs_from_the_record_are
     drifted = agent.rollback()
     assert (drifted.returncode, agent.rollouts()) == (1, []), drifted
     assert "names a/c (v1.1.0) as stable, and the record a/b (v1.1.0)" in drifted.stderr
+
+
+def test_direct_after_a_promotion_writes_the_version_before_and_the_field_and_a_second_call_nothing(
+    agent: Agent,
+) -> None:
+    agent.promote()
+    done = agent.rollback("--direct")
+    assert done.returncode == 0, done
+    assert "docs went back from v1.1.0 to v1.0.0" in done.stdout
+    entry = parse(agent.preconditions.agents_file(), "docs")
+    assert entry.stable is not None
+    assert entry.routing is not None
+    assert (entry.stable.version, entry.routing.rollout.undo) == ("v1.0.0", "v1.0.0")
+    asked = agent.get(f"agentmodels.{GROUP}", "docs")["spec"]["undo"]
+    assert asked == {"to": "v1.0.0", "id": f"direct-{entry.routing.generation}"}
+    before = agent.preconditions.agents_file()
+    again = agent.rollback("--direct")
+    assert (again.returncode, agent.preconditions.agents_file()) == (0, before), again
+    assert "docs is on v1.0.0 already" in again.stdout
+
+
+def test_direct_with_to_leaves_a_canary_and_its_stable_model(agent: Agent) -> None:
+    agent.promote()
+    agent.preconditions.establish("rollout")
+    agent.preconditions.establish("canary")
+    assert agent.rollback("--direct", "--to", "v1.0.0").returncode == 0
+    entry = parse(agent.preconditions.agents_file(), "docs")
+    assert entry.stable is not None
+    assert entry.routing is not None
+    assert (entry.stable.version, entry.routing.weight, entry.routing.rollout.uid) == ("v1.0.0", 0, "direct")

@@ -192,3 +192,48 @@ async def test_a_breach_aborts_the_canary(env: Environment) -> None:
         "Rollout", NAME, lambda o: (status(o).get("rollback") or {}).get("effectMilliseconds") is not None
     )
     assert condition(rollout, "Succeeded") == "False"
+
+
+UNDO = manifests.rollout("undo", {"version": "v1.0.0"}, strategy={"immediate": {}})
+
+
+async def test_an_undo_takes_no_turn_and_ends_the_active_canary(env: Environment) -> None:
+    canary = await start_canary(env)
+    await env.api.create(UNDO)
+    undone = await env.api.wait_until_finished("Rollout", "undo")
+    assert (status(undone)["phase"], status(undone)["reason"]) == ("Succeeded", "Promoted")
+    await assert_ends_on_stable(env, canary, "LeftByUndo")
+    _, entry = await env.read_agents_file()
+    assert entry.routing is not None
+    assert entry.routing.rollout.undo == "v1.0.0"
+
+
+@pytest.mark.parametrize("moment", [Moment.BEFORE, Moment.ANSWER_LOST, Moment.ANSWERED])
+async def test_an_undo_is_carried_out_by_the_next_leader_after_a_crash_at_its_write(
+    env: Environment, moment: Moment
+) -> None:
+    canary = await start_canary(env)
+    env.recorder.fault = WriteFault(moment, is_abort_write, action=env.kill_operator)
+    await env.api.create(UNDO)
+    await env.wait_until(env.recorder.fault_done.is_set, expected="killed at the write of the mark")
+    so_far = len(env.recorder.writes)
+    # Its acceptance is on record, so nobody needs the object any more.
+    await env.api.delete("Rollout", "undo")
+    await env.start_operator()
+    await assert_ends_on_stable(env, canary, "LeftByUndo")
+    await env.wait_until_quiet()
+    assert [write.summary for write in env.recorder.writes[so_far:] if canary_weight_written(write)] == []
+
+
+async def test_a_direct_undo_to_a_version_is_taken_over_by_the_operator(env: Environment) -> None:
+    canary = await start_canary(env)
+    await env.kill_operator()
+    command = [sys.executable, "-m", "modelops.cli", "rollback", "docs", "--direct", "--to", "v1.0.0"]
+    command += ["-n", env.api.namespace, "--kubeconfig", str(env.cluster.kubeconfig)]
+    completed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stderr
+    await env.wait_until(lambda: canary.agents.weights() == {0}, expected="back on stable")
+    await env.start_operator()
+    await assert_ends_on_stable(env, canary, "LeftByUndo")
+    agent = await env.api.wait_until("AgentModel", "docs", lambda o: status(o).get("lastUndo"))
+    assert status(agent)["lastUndo"]["outcome"] == "Promoted"

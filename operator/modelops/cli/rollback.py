@@ -20,8 +20,8 @@ def register(subparsers: Any) -> None:
         description=(
             "Abort the agent's active Rollout, and a Rollout to which the agents' file still routes requests. If there "
             "is none, create a Rollout that goes back at once to the version that served before. With --direct only "
-            "the Kubernetes API is needed: the agent's `routing` is removed from the ConfigMap, so that all requests "
-            "go to stable; if the operator runs, it then ends the rollout."
+            "the Kubernetes API is needed: a canary is removed from the ConfigMap, or without one the version before "
+            "is written there; if the operator runs, it takes that over."
         ),
     )
     session.add_named(parser, "agent_model", "agent_models", help="name of the AgentModel, such as docs")

@@ -33,8 +33,8 @@ def location_on_record(record: Record) -> FileLocation:
 
 
 def location_of(agent_model: AgentModel, record: Record | None) -> FileLocation:
-    """The file that is read and written. A rollout that is active ends in the file that the record names."""
-    if record is not None and record.active is not None:
+    """The file that is read and written. A rollout or an undo that is under way ends in the file of the record."""
+    if record is not None and (record.active is not None or record.undo is not None):
         return location_on_record(record)
     return location_in_spec(agent_model)
 

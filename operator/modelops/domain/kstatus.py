@@ -164,6 +164,13 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.CandidateNotFound
             | RolloutReason.TargetConflict
             | RolloutReason.AnotherRolloutActive
+            | RolloutReason.WaitingForUndo
+            | RolloutReason.WatchingPromotion
+            | RolloutReason.GoingBack
+            | RolloutReason.AlreadyServes
+            | RolloutReason.Superseded
+            | RolloutReason.VersionUndone
+            | RolloutReason.LeftByUndo
             | RolloutReason.StableDrift
             | RolloutReason.SecretNotUsable
             | RolloutReason.ConfigNotUsable
@@ -230,6 +237,8 @@ def _of_agent_model(reason: AgentModelReason) -> Outlook:
             | AgentModelReason.ConfigNotUsable
             | AgentModelReason.SecretNotUsable
             | AgentModelReason.StableDrift
+            | AgentModelReason.GoingBack
+            | AgentModelReason.UndoneVersionServes
             | AgentModelReason.Deleting
             | AgentModelReason.EndpointNotRunning
             | AgentModelReason.AgentsNotInSync

@@ -30,6 +30,21 @@ class WriteStatus:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class WriteRolloutStatus:
+    """Replaces the status of a Rollout that is not the object of the plan, conditional on its resourceVersion.
+
+    Only an undo does this, to latch the abort of the active rollout (protocol, Undo 2).
+    """
+
+    name: str
+    uid: str
+    resource_version: str
+    """The one from which the status was decided."""
+    status: StatusModel
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class WriteFinalizers:
     """Replaces the object's finalizers, conditional on its resourceVersion."""
 
@@ -73,7 +88,7 @@ class Announce:
     warning: bool = False
 
 
-Write = WriteStatus | WriteFinalizers | WriteRecord | WriteFile | Announce
+Write = WriteStatus | WriteRolloutStatus | WriteFinalizers | WriteRecord | WriteFile | Announce
 """A step that the executor carries out for every kind, by the Kubernetes API."""
 
 

@@ -485,6 +485,35 @@ class RolloutReason(Reason):
         "LatencyBreached",
         "The canary's 95th percentile of latency exceeds the limit of spec.analysis.",
     )
+    WaitingForUndo = (
+        "WaitingForUndo",
+        "An undo of this agent is under way. This rollout waits for its end.",
+    )
+    WatchingPromotion = (
+        "WatchingPromotion",
+        "The version that was promoted last is still watched (strategy.postPromotion). This rollout waits for the end of "
+        "the watch. An undo does not wait.",
+    )
+    GoingBack = (
+        "GoingBack",
+        "The undo is accepted. The operator writes its version into the agents' file; an abort comes too late.",
+    )
+    AlreadyServes = (
+        "AlreadyServes",
+        "The version of this undo serves already, by the record and by the agents' file.",
+    )
+    Superseded = (
+        "Superseded",
+        "Another undo was accepted after this one was asked for, so this one does nothing.",
+    )
+    VersionUndone = (
+        "VersionUndone",
+        "An undo left the candidate's version after this rollout was created. A new rollout may try it again.",
+    )
+    LeftByUndo = (
+        "LeftByUndo",
+        "An undo was accepted while this rollout was active, and ended it.",
+    )
     AnotherVersionServes = (
         "AnotherVersionServes",
         "The version that this rollout promoted does not serve any more: an undo or another rollout replaced it.",
@@ -565,6 +594,15 @@ class AgentModelReason(Reason):
         "StableDrift",
         "The agents' file names another stable model than the record, so agents may not be served by what "
         "status.stable says.",
+    )
+    GoingBack = (
+        "GoingBack",
+        "An undo is accepted, or was made directly in the agents' file, and is not finished: the message says what it "
+        "waits for.",
+    )
+    UndoneVersionServes = (
+        "UndoneVersionServes",
+        "The agents' file names a version as stable that an undo left. The record does not follow it.",
     )
     Deleting = (
         "Deleting",

@@ -6,7 +6,16 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final, assert_never
 
-from modelops.domain.plan import Action, Announce, Write, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.plan import (
+    Action,
+    Announce,
+    Write,
+    WriteFile,
+    WriteFinalizers,
+    WriteRecord,
+    WriteRolloutStatus,
+    WriteStatus,
+)
 from modelops.ports import Json, Traces
 
 MAX_TRACED: Final = 2048
@@ -64,7 +73,7 @@ def _traced(step: Write | Action) -> tuple[str, Mapping[str, Any]] | None:
             return "routing", {"purpose": step.purpose}
         case Announce():
             return step.reason, {"message": step.message, "warning": step.warning}
-        case WriteStatus() | WriteFinalizers():
+        case WriteStatus() | WriteRolloutStatus() | WriteFinalizers():
             return None
         case _:
             assert_never(step)

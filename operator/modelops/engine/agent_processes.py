@@ -36,6 +36,15 @@ class AgentProcesses:
             pods=self.reader.expected_pods(namespace, agent),
         )
 
+    def unconfirmed(
+        self, namespace: str, agent: AgentModel | None, name: str, *, generation: int
+    ) -> tuple[str, ...]:
+        """At most five Pods of the agent `name` whose processes have not all confirmed this generation."""
+        pods = self.reader.expected_pods(namespace, agent)
+        if pods is None:
+            return ()
+        return tuple(self.reports.unconfirmed(namespace, name, generation=generation, pods=pods))[:5]
+
     def follow(self, namespace: str, agent: AgentModel | None, config_map: str, file: File | None) -> None:
         """Touches the Pods that mount the file and do not have its routing yet; it neither waits nor fails.
 

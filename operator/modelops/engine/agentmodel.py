@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
-from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.agentmodel import AgentModel, Serving
 from modelops.domain.agentmodel.actions import (
     AgentModelAction,
     AgentModelFact,
@@ -19,6 +19,7 @@ from modelops.domain.agentmodel.actions import (
 )
 from modelops.domain.agentmodel.decide import decide
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agentmodel.undo_endpoint import url_of_undo
 from modelops.domain.agents_config_map import location_of
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
@@ -134,8 +135,15 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             unreadable=self._reader.unreadable_rollouts(namespace),
             runs=await self._reader.runs_of(namespace, name),
             reports=reports,
+            unconfirmed=self._agents.unconfirmed(
+                namespace, agent, agent.spec.agent, generation=block.generation if block else 0
+            )
+            if reports.in_sync < reports.expected
+            else (),
             out_of_sync_seconds=self._out_of_sync_seconds(agent, reports),
             listening_seconds=self._clock.monotonic() - self._listening_since,
+            hub_org=self._services.hub_org,
+            record_is_ours=self._executor.wrote_record(record_item),
             rest_seconds=self._memory(agent).shown_at + STATUS_SECONDS - self._clock.monotonic(),
         )
         return ReconcileContext(
@@ -168,6 +176,15 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         match fact:
             case AgentModelFact.ENDPOINTS:
                 return await self._list_endpoints(context.credentials.hugging_face, state)
+            case AgentModelFact.ANSWERS:
+                record = state.require_record()
+                url = url_of_undo(record.undo, record.served)
+                return await self._services.endpoints.answers(context.credentials.hugging_face, url)
+            case AgentModelFact.PRICE:
+                request = request_of_serving(state.agent_model.spec.serving)
+                return await self._services.endpoints.usd_micro_per_hour(
+                    context.credentials.hugging_face, self._services.hub_org, request
+                )
             case AgentModelFact.LIVE:
                 return await self._observe_live(state.agent_model, state.record)
             case _:
@@ -222,6 +239,8 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
     ) -> State:
         if isinstance(value, EndpointListing):
             return replace(state, endpoints=value.endpoints, unlisted=value.unlisted)
+        if fact is AgentModelFact.ANSWERS and isinstance(value, Outage):
+            value = False
         if fact is not AgentModelFact.LIVE:
             return super()._with_fact(state, fact, value, context)
         if not isinstance(value, ReconcileContext):
@@ -360,6 +379,22 @@ async def every(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
             problem = problem or error
     if problem is not None:
         raise problem
+
+
+def request_of_serving(serving: Serving) -> EndpointRequest:
+    """An endpoint by spec.serving, to ask for its price."""
+    return EndpointRequest(
+        name="",
+        repo="",
+        revision="",
+        vendor=serving.vendor,
+        region=serving.region,
+        accelerator=serving.accelerator,
+        instance_type=serving.instance_type,
+        instance_size=serving.instance_size,
+        min_replica=serving.min_replica,
+        max_replica=serving.max_replica,
+    )
 
 
 def request_of(entry: EndpointEntry) -> EndpointRequest:

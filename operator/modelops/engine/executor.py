@@ -22,6 +22,7 @@ from modelops.domain.plan import (
     WriteFile,
     WriteFinalizers,
     WriteRecord,
+    WriteRolloutStatus,
     WriteStatus,
 )
 from modelops.domain.record import Record
@@ -29,6 +30,7 @@ from modelops.domain.record_bound import bounded_data
 from modelops.engine.action_log import ActionLog
 from modelops.engine.cache import ObjectCache, version_of
 from modelops.engine.clock import SystemClock
+from modelops.engine.resources import ROLLOUTS
 from modelops.ports import (
     Clock,
     Conflict,
@@ -47,7 +49,7 @@ CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind=
 ActionT = TypeVar("ActionT", bound=Action)
 FactT = TypeVar("FactT", bound=Fact)
 
-Part = Literal["object", "record", "file"]
+Part = Literal["object", "record", "file", "rollout"]
 RecordRef = tuple[str, str, Mapping[str, str]]
 """Namespace, name and labels of an AgentModel's record."""
 FileRef = tuple[str, str, str]
@@ -123,6 +125,7 @@ class Executor:
         self._cache = cache
         self._log = ActionLog(traces)
         self._record_locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._records_written: dict[tuple[str, str], str] = {}
         self._clock = clock or SystemClock()
 
     async def execute(
@@ -164,7 +167,7 @@ class Executor:
                 _log.info("%s changed after the decision: %s", part, error, extra=_who(write_base.object))
                 if part is None:
                     return Executed(done=False, retry_after=0.0, wrote=wrote, file_written_at=file_written_at)
-                await self._read(part, write_base, target)
+                await self._read(part, write_base, target, step)
                 sent_once = isinstance(step, WriteFile) and isinstance(error, Conflict)
                 rebase = step.intended if sent_once and isinstance(step, WriteFile) else None
                 return Executed(
@@ -174,7 +177,7 @@ class Executor:
                 _log.warning("an answer was lost: %s", error, extra=_who(write_base.object))
                 self._log.note(step, write_base.object, agent=agent, outcome=f"answer lost: {error}")
                 if part is not None:
-                    await self._read(part, write_base, target)
+                    await self._read(part, write_base, target, step)
                 retry_after = 0.0 if part else _RETRY_SECONDS
             except Unavailable as error:
                 _log.warning("unavailable: %s", error, extra=_who(write_base.object))
@@ -199,6 +202,14 @@ class Executor:
         if failed is not None:
             return replace(failed, wrote=wrote, file_written_at=file_written_at)
         return Executed(done=True, wrote=wrote, file_written_at=file_written_at)
+
+    def wrote_record(self, record: Json | None) -> bool:
+        """Whether this process made this version of a record: then its copy was the newest, and no old leader's."""
+        if record is None:
+            return False
+        metadata = record["metadata"]
+        written = self._records_written.get((metadata["namespace"], metadata["name"]))
+        return written is not None and written == metadata["resourceVersion"]
 
     async def announce(self, regarding: Json, *, reason: str, message: str, warning: bool = False) -> None:
         """An Event for people; best effort."""
@@ -229,6 +240,8 @@ class Executor:
         match step:
             case WriteStatus():
                 return await self._write_status(step, write_base, target)
+            case WriteRolloutStatus():
+                return await self._write_rollout_status(step, write_base)
             case WriteFinalizers():
                 return await self._write_finalizers(step, write_base, target)
             case WriteRecord():
@@ -249,6 +262,18 @@ class Executor:
             return 0
         answer = await self._kube.replace_status(target.resource, {**write_base.object, "status": status})
         write_base.object = self._take_in(target.resource, answer)
+        return 1
+
+    async def _write_rollout_status(self, step: WriteRolloutStatus, write_base: WriteBase) -> int:
+        namespace = write_base.object["metadata"]["namespace"]
+        item = self._cache.get(ROLLOUTS, namespace, step.name)
+        if item is None or (item["metadata"]["uid"], item["metadata"]["resourceVersion"]) != (
+            step.uid,
+            step.resource_version,
+        ):
+            raise _Overtaken(f"Rollout {step.name} changed since it was read")
+        answer = await self._kube.replace_status(ROLLOUTS, {**item, "status": step.status.wire()})
+        self._take_in(ROLLOUTS, answer)
         return 1
 
     async def _write_finalizers(self, step: WriteFinalizers, write_base: WriteBase, target: _Target) -> int:
@@ -298,6 +323,7 @@ class Executor:
             merge = {"metadata": {"resourceVersion": version}, "data": data}
             answer = await self._kube.patch(CONFIG_MAPS, namespace, name, merge)
         write_base.record = self._take_in(CONFIG_MAPS, answer)
+        self._records_written[namespace, name] = str(answer["metadata"]["resourceVersion"])
         _log.info("record written: %s", step.purpose, extra=_who(write_base.object))
         return 1
 
@@ -321,9 +347,12 @@ class Executor:
         self._cache.put(resource, answer)
         return answer
 
-    async def _read(self, part: Part, write_base: WriteBase, target: _Target) -> None:
+    async def _read(self, part: Part, write_base: WriteBase, target: _Target, step: Write | Action) -> None:
         """Reads one object live, into the cache and the write base."""
-        if part == "object":
+        if isinstance(step, WriteRolloutStatus):
+            resource, name = ROLLOUTS, step.name
+            namespace = write_base.object["metadata"]["namespace"]
+        elif part == "object":
             resource = target.resource
             namespace, name = (
                 write_base.object["metadata"]["namespace"],
@@ -342,7 +371,7 @@ class Executor:
             write_base.record = live
         elif part == "file":
             write_base.file = live
-        elif live is not None:
+        elif part == "object" and live is not None:
             write_base.object = live
 
 
@@ -354,6 +383,8 @@ def _part(step: Write | Action) -> Part | None:
     match step:
         case WriteStatus() | WriteFinalizers():
             return "object"
+        case WriteRolloutStatus():
+            return "rollout"
         case WriteRecord():
             return "record"
         case WriteFile():

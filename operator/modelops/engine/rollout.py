@@ -27,9 +27,7 @@ from modelops.domain.rollout.actions import (
 )
 from modelops.domain.rollout.analysis import Health, judge_canary
 from modelops.domain.rollout.candidate import endpoint_name
-from modelops.domain.rollout.candidate_endpoint import recorded_address
 from modelops.domain.rollout.decide import decide
-from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.evaluation_scores import asked_agent
 from modelops.domain.rollout.state import CanaryMeasurements, File, RolloutSettings, State
 from modelops.domain.rollout.status import TERMINAL
@@ -142,13 +140,12 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             mount_problem=self._agents.mount_problem(namespace, agent, where.agent, where.config_map)
             if where and record is not None
             else "",
+            active_rollout=self._active_rollout(record),
             older_owner=self._reader.older_owner(agent),
             rebase=memory.rebase,
             file_refusal=memory.file_refusal,
         )
-        credentials, problem = await self._credentials.read(
-            namespace, agent, only_hugging_face=is_undo(state)
-        )
+        credentials, problem = await self._credentials.read(namespace, agent)
         reports = self._reports(state, agent)
         state = replace(
             state,
@@ -190,6 +187,13 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             return None
         item = self._reader.cache.get(TRAINING_RUNS, rollout.metadata.namespace, reference.name)
         return self._reader.parsed(TrainingRun, item) if item is not None else None
+
+    def _active_rollout(self, record: Record | None) -> Rollout | None:
+        """The Rollout that the record names, as the cache has it."""
+        if record is None or record.active is None:
+            return None
+        item = self._reader.cache.with_uid(ROLLOUTS, record.active.uid)
+        return self._reader.parsed(Rollout, item) if item is not None else None
 
     def _reports(self, state: State, agent: AgentModel | None) -> AgentReports | None:
         intent, block = state.rollout.status.intent, state.block
@@ -314,7 +318,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                 listed = await self._services.endpoints.list(token, account)
                 return next((e for e in listed if e.name == candidate.endpoint_name), None)
             case RolloutFact.ANSWERS:
-                url = getattr(state.endpoint, "url", "") or recorded_address(state)
+                url = getattr(state.endpoint, "url", "")
                 return await self._services.endpoints.answers(token, url)
             case RolloutFact.CHECK:
                 return await self._program_state(EvaluationProgram.CHECK, state)

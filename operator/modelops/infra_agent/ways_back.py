@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelops.client import AsyncClient
+from modelops.domain.undo import previous_version
 from modelops.infra_agent.hands import WayBack
 from modelops.tools.agents import find_agent
 from modelops.tools.candidates import read_record
@@ -17,23 +18,18 @@ async def way_back(client: AsyncClient, agent: str, *, to: str | None) -> WayBac
     """
     found = await find_agent(client, agent)
     name = found.metadata.name
-    active = active_rollouts(await read_situation(client, name))
+    now = await read_situation(client, name)
+    active = active_rollouts(now)
     record = await read_record(client, found)
     current = record.stable.version
     if active and to in (None, current):
         return WayBack(agent_model=name, current=current, abort=next(iter(active.values())))
-    if active:
-        return WayBack(
-            agent_model=name,
-            current=current,
-            why_not=f"rollout {next(iter(active.values()))} is active: it must be ended first",
-        )
     if to == "baseline":
         trained = {entry.version for entry in record.history}
         to = next((version for version in record.served if version not in trained), None)
-    target = to or (record.previous.version if record.previous else None)
+    target = to or previous_version(record, now.entry)
     why_not = ""
-    if target is None or (target in record.undone and to is None):
+    if target is None:
         why_not = "it is on stable, and there is no version before to go back to"
     elif target == current:
         why_not = f"it is on {target} already"

@@ -6,9 +6,12 @@ from typing import Any
 
 from modelops.api.v1alpha1.names import record_name
 from modelops.client import AsyncClient, NotFound
+from modelops.domain import agentsfile
 from modelops.domain.reasons import AgentModelReason
 from modelops.domain.record import Record
+from modelops.domain.rollout.state import same_target
 from modelops.domain.rollout.status import TERMINAL
+from modelops.domain.undo import previous_version, undone_at, unrecorded_mark, why_not_settled
 from modelops.tools.amounts import usd
 from modelops.tools.direct_rollback import RollbackError
 from modelops.tools.names import create_once
@@ -45,13 +48,17 @@ async def go_back(
     if aborted:
         undone = await _then_undo(client, now, to=to, max_usd=max_usd, created_by=created_by, aborted=aborted)
         return "\n".join([aborted, *undone])
-    problem = why_not_on_stable(now.place, now.text, now.record, agent_model)
+    under_way = _accepted_undo(now)
+    if under_way and to in (None, now.record.undo.to if now.record and now.record.undo else to):
+        return under_way
+    problem = why_not_on_stable(now.place, now.text, None if to else now.record, agent_model)
     if problem:
         raise RollbackError(f"no Rollout is active for {agent_model}, but it is not on stable: {problem}")
     return await _undo(
         client,
         now.record,
         agent_model,
+        entry=now.entry,
         to=to,
         max_usd=max_usd,
         created_by=created_by,
@@ -67,7 +74,14 @@ async def _then_undo(
         return ()
     try:
         made = await _undo(
-            client, now.record, now.name, to=to, max_usd=max_usd, created_by=created_by, reported=None
+            client,
+            now.record,
+            now.name,
+            entry=now.entry,
+            to=to,
+            max_usd=max_usd,
+            created_by=created_by,
+            reported=None,
         )
         return (made,)
     except RollbackError as error:
@@ -112,6 +126,7 @@ async def _undo(
     record: Record | None,
     agent_model: str,
     *,
+    entry: agentsfile.AgentEntry | None,
     to: str | None,
     max_usd: str,
     created_by: str,
@@ -130,17 +145,19 @@ async def _undo(
             f"To remove a canary without it, use `modelops rollback {agent_model} -n {namespace} --direct`"
         )
     on_stable = f"no Rollout is active for {agent_model}: it is on stable"
-    target = to or (record.previous.version if record.previous else "")
-    left = target in record.undone and not to
-    if not target or target == record.stable.version or left:
+    target = to or previous_version(record, entry) or ""
+    previous = record.previous
+    left = not target and previous is not None and undone_at(record, previous)
+    serves = target == record.stable.version and (entry is None or same_target(entry.stable, record.stable))
+    if not target or serves:
         if reported:
             raise RollbackError(
                 f"no Rollout is active for {agent_model}, but it is not on stable: {reported}"
             )
-        if left:
+        if left and previous is not None:
             return (
-                f"{on_stable} {record.stable.version}, and the version before, {target}, was left by an undo. To serve "
-                f"it again, use `modelops rollback {agent_model} -n {namespace} --to {target}`"
+                f"{on_stable} {record.stable.version}, and the version before, {previous.version}, was left by an "
+                f"undo. To serve it again, use `modelops rollback {agent_model} -n {namespace} --to {previous.version}`"
             )
         return f"{agent_model} is on {target} already" if to else on_stable
     if target not in record.served:
@@ -161,6 +178,19 @@ async def _undo(
     )
     name = made.metadata.name
     return f"rollout {name} goes back from {record.stable.version} to {target}; {_watch(namespace, name)}"
+
+
+def _accepted_undo(now: Situation) -> str:
+    """What is said of an undo that is accepted, or made directly, and not finished; empty where none is."""
+    record, entry = now.record, now.entry
+    if (
+        record is None
+        or entry is None
+        or (record.undo is None and unrecorded_mark(record, entry.routing) is None)
+    ):
+        return ""
+    shown = ((now.agent_model.get("status") or {}).get("undo") or {}).get("message")
+    return f"{now.name} is going back already: {shown or why_not_settled(record, entry)}"
 
 
 def _reported_problem(found: Any) -> str | None:

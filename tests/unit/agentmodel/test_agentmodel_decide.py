@@ -58,7 +58,7 @@ class AgentModelDriver:
             plan = decide(self.state)
         for step in plan.steps:
             self._carry_out(step)
-        self.state = replace(self.state, endpoints=UNSEEN, live=False)
+        self.state = replace(self.state, endpoints=UNSEEN, answers=UNSEEN, price=UNSEEN, live=False)
         return plan
 
     def _fact(self, name: str) -> dict[str, Any]:
@@ -103,6 +103,12 @@ class AgentModelDriver:
             if (len(self.written), len(self.performed)) == before and plan.requeue_after != 0:
                 return self
         raise AssertionError(f"never idle: {self.written} {self.performed}")
+
+    def edit_file(self, text: str) -> None:
+        """A person or another tool writes the file."""
+        assert self.state.file is not None
+        version = str(int(self.state.file.resource_version) + 1)
+        self.state = replace(self.state, file=a_file(text, version))
 
     def pass_time(self, seconds: float) -> None:
         self.state = replace(self.state, now=self.state.now + timedelta(seconds=seconds))

@@ -77,6 +77,7 @@ _RUN: Final = {
     "JobFailed": "unit/training/test_attempt_end.py::test_a_failed_job_ends_the_run_with_its_reason",
     "WeightsMissing": "e2e/test_attempts.py::test_a_completed_job_without_a_model_fails_the_run",
 }
+_UNDO: Final = "unit/rollout/test_undo.py::"
 _ROLLOUT: Final = {
     "OperatorDiskFull": _FULL_DISK,
     "ProgramNotRunning": _NOT_RUNNING,
@@ -89,6 +90,11 @@ _ROLLOUT: Final = {
     "AlreadyCompleted": "unit/rollout/test_undo.py::test_an_undo_applied_again_under_its_name_says_what_serves_now",
     "TargetConflict": _ROLLOUT_WAITS,
     "AnotherRolloutActive": _ROLLOUT_WAITS,
+    "WaitingForUndo": f"{_UNDO}test_an_undo_that_is_asked_for_while_another_is_under_way_waits_and_then_acts",
+    "WatchingPromotion": "unit/rollout/test_watch.py::test_other_rollouts_wait_for_the_watch_and_an_undo_does_not",
+    "VersionUndone": f"{_UNDO}test_a_rollout_that_was_created_before_an_undo_does_not_bring_its_version_back",
+    "Superseded": f"{_UNDO}test_another_undo_that_was_asked_for_before_ends_as_superseded",
+    "LeftByUndo": f"{_UNDO}test_the_active_rollout_writes_neither_file_nor_record_while_the_undo_drives",
     "NeedsApproval": "unit/rollout/test_rollout_approval.py::test_an_approval_is_used_once_and_names_the_person",
     "ApprovalStale": "unit/rollout/test_rollout_approval.py::"
     "test_an_approval_of_something_else_or_by_the_requester_does_not_count",
@@ -124,6 +130,8 @@ _AGENT: Final = {
     "ConfigNotUsable": _INPUT,
     "SecretNotUsable": _INPUT,
     "RecordNotReadable": "unit/agentmodel/test_agentmodel_decide.py::test_a_record_that_cannot_be_read_is_left_alone",
+    "GoingBack": f"{_UNDO}test_an_undo_to_an_endpoint_that_does_not_answer_waits_and_says_until_when_and_what_could_serve",
+    "UndoneVersionServes": f"{_UNDO}test_an_undone_version_in_the_file_is_shown_and_not_ready",
     "StableDrift": f"{_TRUTH}test_the_values_that_the_drift_message_names_bring_file_and_record_together",
     "BudgetExhausted": "unit/agentmodel/test_agentmodel_decide.py::test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_then",
     "BaselineEdited": f"{_TRUTH}test_a_typo_in_the_baseline_is_corrected_in_spec_baseline",

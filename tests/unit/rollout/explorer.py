@@ -20,7 +20,9 @@ from tests.unit.rollout.safety import ENDED, Safety, Violated, entry_of, identit
 
 from modelops.domain import agentsfile
 from modelops.domain.agentsfile import editing, tree
-from modelops.domain.record import Record
+from modelops.domain.record import Record, Target
+from modelops.domain.rollout.state import same_target, stable_keys
+from modelops.domain.undo import previous_version
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS
 from modelops.ports import Conflict, Missing
@@ -59,7 +61,8 @@ class Scenario:
     later: tuple[Json, ...] = ()
     """Rollouts that a person creates at some moment."""
     events: frozenset[str] = frozenset()
-    """Names out of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record, silence."""
+    """Names out of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record, silence, field,
+    direct."""
     event_count: int = 0
     takeovers: int = 0
     lost_answers: int = 0
@@ -239,6 +242,34 @@ class Run:
             yield "silence"
         if "record" in allowed and RECORD_NAME in self.server.objects:
             yield "delete record"
+        if "field" in allowed and RECORD_NAME in self.server.objects:
+            yield "field v1.0.0"
+        if "direct" in allowed and not self.spoilt and self._previous() is not None:
+            yield "direct undo"
+
+    def _previous(self) -> Target | None:
+        """What `modelops rollback --direct` would go to now, where that changes anything."""
+        if RECORD_NAME not in self.server.objects:
+            return None
+        record, entry = self.record(), entry_of(self.server.objects[FILE_NAME])
+        target = record.served.get(previous_version(record, entry) or "")
+        if target is None or (same_target(entry.stable, target) and not weight_of(entry.routing)):
+            return None
+        return target
+
+    def _direct(self) -> None:
+        """One conditional write of keys and mark, as `modelops rollback --direct` makes it."""
+        record, target, entry = self.record(), self._previous(), entry_of(self.server.objects[FILE_NAME])
+        assert target is not None
+        found = entry.routing.generation if entry.routing else 0
+        generation = max(found, record.marked, int(self.time.now().timestamp() * 1000)) + 1
+        mark = agentsfile.RoutingBlock.undone(by="direct", to=target.version, generation=generation)
+        self._write(agentsfile.edit(self.text(), AGENT, stable=stable_keys(target), routing=mark))
+
+    def _ask_by_field(self, to: str) -> None:
+        self._uids += 1
+        undo = {"to": to, "id": f"undo-{self._uids}"}
+        self.server.edit(AGENT_MODEL_NAME, lambda item: item["spec"].update(undo=undo))
 
     def text(self) -> str:
         return str(self.server.objects[FILE_NAME]["data"]["agents.yaml"])
@@ -279,13 +310,20 @@ class Run:
             case "approve":
                 self._approve(("rollouts", rest))
             case "create":
-                self.server.create(ROLLOUTS, self.later.pop(int(rest)), ours=False)
+                self._create(self.later.pop(int(rest)))
             case "remember":
                 self.copies.append(self.text())
             case _:
                 self.remaining["event"] -= 1
                 self._event(verb, rest)
         return True
+
+    def _create(self, item: Json) -> None:
+        """A person creates it now: its time of creation, in whole seconds, is compared with that of an undo."""
+        self.time.seconds += 1.0
+        self.safety.asked_for(item)
+        created = {**item["metadata"], "creationTimestamp": f"{self.time.now():%Y-%m-%dT%H:%M:%SZ}"}
+        self.server.create(ROLLOUTS, {**item, "metadata": created}, ours=False)
 
     def _land(self, request: Request) -> None:
         with contextlib.suppress(Conflict, Missing):
@@ -333,6 +371,10 @@ class Run:
                 self._write("agents: [")
             case "repair":
                 self._write(self.spoilt)
+            case "direct":
+                self._direct()
+            case "field":
+                self._ask_by_field(rest)
             case "silence":
                 self.time.seconds += SILENT_SECONDS
             case "edit" if rest == "stable":
@@ -356,7 +398,7 @@ class Run:
         if self.spoilt:
             self._write(self.spoilt)
         for item in self.later:
-            self.server.create(ROLLOUTS, item, ours=False)
+            self._create(item)
         self.later.clear()
         self.remaining = dict.fromkeys(self.remaining, 0)
         quiet = 0
@@ -409,8 +451,12 @@ class Run:
         problems: list[str] = []
         if weight_of(entry.routing) > 0:
             problems.append(f"END weight {weight_of(entry.routing)}, active {record.active}")
+        if record.undo is not None:
+            problems.append(f"END undo never done: {record.undo}")
         if record.active is not None:
             problems.append(f"END agent lock never released by {record.active.uid}")
+        if stable in self.safety.left and not edited:
+            problems.append(f"END serves {stable}, which an undo left")
         if stable != record.stable.model and not edited:
             problems.append(f"END the file's stable is {stable}, the record's {record.stable.model}")
         for name in (R1, R2):
@@ -425,6 +471,9 @@ class Run:
 
     def _end_of_endpoints(self, record: Record) -> Iterator[str]:
         kept = {record.stable.endpoint_name, record.previous.endpoint_name if record.previous else ""}
+        # Within the rollback window an endpoint runs on that served until an undo left it.
+        now = self.time.now().isoformat(timespec="seconds")
+        kept |= {e.name for e in record.endpoints if e.stop_after > now}
         if wasted := set(self.cloud.endpoints) - kept:
             yield f"END endpoints {wasted} bill for nothing"
         if set(self.cloud.endpoints) != {e.name for e in record.endpoints}:
@@ -441,16 +490,13 @@ class Run:
             yield f"END {name} is deleted and still there"
         promoted = {record.stable.model, record.previous.model if record.previous else None}
         ours = status.get("reason") != "AlreadyCompleted"
-        if phase == "Succeeded" and ours and candidate not in promoted:
+        if phase == "Succeeded" and ours and candidate not in promoted and not self.safety.undone:
             yield f"END {name} Succeeded and is not promoted"
         if phase == "Aborted" and ours and stable == candidate and not edited and not undo:
             yield f"END {name} Aborted and its model is stable in the file"
-        # An undo that comes before the promotion names what serves, and is refused.
-        if (
-            not self.disturbed
-            and phase != "Succeeded"
-            and not (undo and status["reason"] == "CandidateNotFound")
-        ):
+        # An undo ends the rollout that is active, and one that was created before it.
+        by_undo = status.get("reason") in {"LeftByUndo", "VersionUndone", "Superseded"}
+        if not self.disturbed and phase != "Succeeded" and not by_undo:
             yield f"I7 nothing but crashes and lost answers, and {name} is {phase} ({status.get('reason')})"
         if phase in ENDED and identity(item) not in record.completed:
             yield f"END {name} is over and not on record"

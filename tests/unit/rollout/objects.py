@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from modelops.api.v1alpha1.names import API_VERSION, FINALIZER, MANAGED_LABEL
@@ -94,7 +94,9 @@ def uid_of(name: str, spec: Json) -> str:
     )
 
 
-def rollout(name: str = "r1", *, uid: str | None = None, **spec: Any) -> Json:
+def rollout(
+    name: str = "r1", *, uid: str | None = None, created: datetime | None = None, **spec: Any
+) -> Json:
     return {
         "apiVersion": API_VERSION,
         "kind": "Rollout",
@@ -104,7 +106,7 @@ def rollout(name: str = "r1", *, uid: str | None = None, **spec: Any) -> Json:
             "uid": uid or uid_of(name, spec),
             "resourceVersion": "1",
             "generation": 1,
-            "creationTimestamp": "2025-12-10T08:59:00Z",
+            "creationTimestamp": f"{created or START - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}",
         },
         "spec": {
             "agentModelRef": {"name": AGENT_MODEL},

@@ -15,8 +15,19 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.reading import KindT, read
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.domain import agentsfile
+from modelops.domain.agentmodel.decide import decide as decide_agent
+from modelops.domain.agentmodel.state import State as AgentModelState
 from modelops.domain.facts import UNSEEN
-from modelops.domain.plan import Announce, Plan, WriteFile, WriteFinalizers, WriteRecord, WriteStatus
+from modelops.domain.plan import (
+    Action,
+    Announce,
+    Plan,
+    WriteFile,
+    WriteFinalizers,
+    WriteRecord,
+    WriteRolloutStatus,
+    WriteStatus,
+)
 from modelops.domain.record import Record, RegistryEntry, Target, initial_record
 from modelops.domain.rollout.actions import (
     CountHealthyTime,
@@ -101,6 +112,9 @@ class RolloutDriver:
 
     state: State
     facts: dict[str, Any] = field(default_factory=dict)
+    agent_facts: dict[str, Any] = field(default_factory=dict)
+    """Facts of the AgentModel's reconcile, which carries an accepted undo out after each step."""
+    agent_model_acts: bool = True
     written: list[str] = field(default_factory=list)
     announced: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -139,6 +153,8 @@ class RolloutDriver:
         plan = self.plan()
         for step in plan.steps[: len(plan.steps) - without]:
             self._carry_out(step)
+        if self.agent_model_acts and self.state.record is not None and self.state.record.undo is not None:
+            self.let_agent_model_act()
         self.state = replace(
             self.state,
             file_is_live=False,
@@ -152,6 +168,50 @@ class RolloutDriver:
         )
         return plan
 
+    def let_agent_model_act(self) -> Plan:
+        """One plan of the AgentModel's reconcile, which carries an accepted undo out."""
+        state = self.state
+        assert state.agent_model is not None
+        endpoint = self.healthy_facts()["endpoint"]
+        listed = (
+            tuple(replace(endpoint, name=entry.name) for entry in state.require_record().endpoints)
+            if isinstance(endpoint, Endpoint)
+            else ()
+        )
+        facts = {"endpoints": listed, "answers": True, "price": 1_000_000, "live": True, **self.agent_facts}
+        agent = AgentModelState(
+            now=state.now,
+            agent_model=state.agent_model,
+            record=state.record,
+            file=state.file,
+            file_problem=state.file_problem,
+            secret_problem=state.secret_problem,
+            rollouts=self._rollouts(),
+            runs={},
+            record_is_ours=True,
+        )
+        plan = decide_agent(agent)
+        while plan.needs:
+            agent = replace(agent, **{plan.needs: facts[plan.needs]})
+            plan = decide_agent(agent)
+        for step in plan.steps:
+            match step:
+                case WriteStatus(status=status):
+                    changed = self.state.require_agent_model().model_copy(update={"status": status})
+                    self.state = replace(self.state, agent_model=changed)
+                case Action():
+                    self.performed.append(type(step).__name__)
+                case _:
+                    self._carry_out(step)
+        return plan
+
+    def _rollouts(self) -> dict[str, Rollout]:
+        """This rollout, and the one that has the agent lock."""
+        state, found = self.state, {self.state.identity: self.state.rollout}
+        if state.active_rollout is not None and state.record is not None and state.record.active is not None:
+            found[state.record.active.digest] = state.active_rollout
+        return found
+
     def _carry_out(self, step: object) -> None:
         match step:
             case WriteStatus(status=status):
@@ -159,6 +219,8 @@ class RolloutDriver:
                     self.state, rollout=self.state.rollout.model_copy(update={"status": status})
                 )
                 self.written.append(f"status {self.state.rollout.status.reason}")
+            case WriteRolloutStatus(name=name):
+                self.written.append(f"latch {name}")
             case WriteFinalizers(finalizers=finalizers):
                 metadata = self.state.rollout.metadata.model_copy(update={"finalizers": finalizers})
                 self.state = replace(

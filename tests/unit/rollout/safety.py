@@ -16,6 +16,7 @@ from modelops.domain.agentsfile import AgentEntry, RoutingBlock
 from modelops.domain.digest import identity_digest
 from modelops.domain.record import Record
 from modelops.domain.rollout.advance import instant
+from modelops.domain.undo import unrecorded_mark
 
 ENDED = ("Succeeded", "Rejected", "Aborted", "Failed")
 
@@ -60,6 +61,12 @@ class Safety:
     """Whether a person or another tool wrote the routing last."""
     candidates: dict[str, str] = field(default_factory=dict)
     """Model by rollout uid."""
+    left: set[str] = field(default_factory=set)
+    """Models that an undo has left in the file, and that nobody has asked for since."""
+    undone: bool = False
+    """Whether an undo was ever accepted."""
+    raised_after_undo: int = 0
+    """Raises since the acceptance of the undo on record: one may already have been sent."""
     now: Callable[[], datetime] | None = None
     last_read: AgentEntry = field(default_factory=AgentEntry)
     """The agents' view: they keep the last file that they could read."""
@@ -75,6 +82,13 @@ class Safety:
         elif name[0] == "rollouts":
             self._rollout(before, after, ours)
 
+    def asked_for(self, rollout: Json) -> None:
+        """A person asks for this candidate: an undo that was made before does not keep it away."""
+        version = rollout["spec"]["candidate"].get("version")
+        record = self.record()
+        model = record.served[version].model if record and version in record.served else ""
+        self.left.discard(model or rollout["spec"]["candidate"].get("model", {}).get("repo", ""))
+
     def record(self) -> Record | None:
         item = self.objects.get(("configmaps", RECORD))
         return Record.from_data(item["data"]) if item else None
@@ -84,11 +98,6 @@ class Safety:
             (o for n, o in self.objects.items() if n[0] == "rollouts" and o["metadata"]["uid"] == uid), None
         )
 
-    def _is_undo(self, uid: str) -> bool:
-        """An undo writes over the block that it finds: it continues no one's canary."""
-        rollout = self._rollout_of(uid)
-        return rollout is not None and "version" in rollout["spec"]["candidate"]
-
     def _file(self, before: AgentEntry, after: AgentEntry, ours: bool) -> None:
         old, new = before.routing, after.routing
         if not ours:
@@ -96,11 +105,24 @@ class Safety:
                 self.lowered.add(old.salt)
             if new and new.rollout.state == "Progressing" and weight_of(new) >= weight_of(old) and new != old:
                 self.lowered.discard(new.salt)
-            if before.stable != after.stable:
+            direct = new is not None and new != old and new.rollout.undo is not None
+            record = self.record()
+            unseen = record is not None and unrecorded_mark(record, old) is not None and new != old
+            if (before.stable != after.stable or unseen) and not direct:
+                # A mark that is overwritten before the operator saw it cannot be told from an edit of the keys.
                 self.stable_edited = True
             self.last_edit_was_foreign = new is not None
+            if direct:
+                self._left(before, after)
             return
         self.last_edit_was_foreign = False
+        record = self.record()
+        if record is not None and unrecorded_mark(record, old) is not None:
+            raise Violated(f"UNDO_MARK_OVERWRITTEN {old}")
+        if new is not None and new.rollout.undo is not None:
+            if record is None or record.undo is None:
+                raise Violated(f"UNDO_WITHOUT_ACCEPTANCE {new}")
+            self._left(before, after)
         if (
             self.now is not None
             and old is not None
@@ -122,12 +144,7 @@ class Safety:
             and (
                 new.salt in self.lowered
                 or new.salt in self.aborted
-                or (
-                    old is not None
-                    and old.salt in self.lowered
-                    and weight_of(old) < 100
-                    and not self._is_undo(new.salt)
-                )
+                or (old is not None and old.salt in self.lowered and weight_of(old) < 100)
             )
         ):
             raise Violated(f"PROMOTE_AFTER_LOWERED {new.salt}")
@@ -136,8 +153,22 @@ class Safety:
         if new is not None and new.rollout.state == "Aborted":
             self.aborted.add(new.salt)
 
+    def _left(self, before: AgentEntry, after: AgentEntry) -> None:
+        """An undo's write reached the file: what served before, and the canary, are left."""
+        served = {before.stable.model if before.stable else ""}
+        if before.routing is not None and before.routing.canary is not None and before.routing.weight:
+            served.add(before.routing.canary.model)
+        to = after.stable.model if after.stable else ""
+        self.left = (self.left | {model for model in served if model}) - {to or ""}
+
     def _raised(self, block: RoutingBlock) -> None:
         uid, record = block.salt, self.record()
+        if block.canary is not None and block.canary.model in self.left:
+            raise Violated(f"RAISES_AN_UNDONE_VERSION {block.canary.model}")
+        if record is not None and record.undo is not None:
+            self.raised_after_undo += 1
+            if self.raised_after_undo > 1:
+                raise Violated(f"TWO_RAISES_AFTER_AN_ACCEPTED_UNDO {uid}")
         if uid in self.lowered or uid in self.aborted:
             raise Violated(f"RAISE_AFTER_LOWERED {uid} to {block.weight}")
         if record is None:
@@ -166,6 +197,9 @@ class Safety:
             return
         allowed = {record.stable.model, record.previous.model if record.previous else None}
         allowed.add(record.active.candidate.model if record.active else None)
+        allowed.add(record.served[record.undo.to].model if record.undo else None)
+        if named in self.left:
+            raise Violated(f"SERVES_AN_UNDONE_VERSION {named}")
         if named not in allowed:
             raise Violated(f"I4_STABLE_NOT_ON_RECORD {named}")
 
@@ -184,6 +218,15 @@ class Safety:
             raise Violated("I12_LOCK_TAKEN_OVER")
         if old.active and new.active and old.active.aborting and not new.active.aborting:
             raise Violated("FENCE_REMOVED")
+        if new.undo is not None and (old.undo is None or old.undo.by != new.undo.by):
+            self.undone, self.raised_after_undo = True, 0
+        if old.undo is not None and new.undo is not None and old.active != new.active:
+            raise Violated("THE_ACTIVE_ROLLOUT_WROTE_THE_RECORD_OF_AN_UNDO")
+        if old.undo is not None and new.undo is None and old.undo.to == new.stable.version:
+            stable = self.last_read.stable
+            if (stable is None or stable.model != new.stable.model) and not self.stable_edited:
+                raise Violated(f"UNDO_COMMITTED_BUT_FILE_DIFFERS record={new.stable.model} file={stable}")
+            return
         if old.stable.model == new.stable.model:
             self._released(old, new)
             return
@@ -193,8 +236,9 @@ class Safety:
             raise Violated("COMMIT_BEHIND_THE_FENCE")
         if old.active.uid in self.stopped_early:
             raise Violated(f"I3_PROMOTED_AFTER_ABORT {old.active.uid}")
-        stable = self.last_read.stable
-        if (stable is None or stable.model != new.stable.model) and not self.stable_edited:
+        stable, block = self.last_read.stable, self.last_read.routing
+        marked = block is not None and block.rollout.uid == "direct"
+        if (stable is None or stable.model != new.stable.model) and not (self.stable_edited or marked):
             raise Violated(f"COMMIT_BUT_FILE_DIFFERS record={new.stable.model} file={stable}")
 
     def _released(self, old: Record, new: Record) -> None:

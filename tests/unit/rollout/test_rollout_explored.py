@@ -20,6 +20,7 @@ EVERY = 1 if TIMES > 1 else 5
 HUMANS = frozenset(
     {"abort", "delete", "recreate", "remove", "lower", "restore", "stable", "spoil", "foreign"}
 )
+UNDOS = frozenset({"field", "direct"})
 SECOND = (objects.rollout("r2"),)
 AT_ONCE = (objects.rollout("r2", strategy={"immediate": {}}),)
 UNDO = (objects.rollout("r2", candidate={"version": "v1.0.0"}, strategy={"immediate": {}}),)
@@ -33,6 +34,19 @@ SCENARIOS = {
     "an undo at any moment": Scenario(later=UNDO, takeovers=1, lost_answers=1),
     "an undo while people and GitOps act": Scenario(
         later=UNDO, events=HUMANS, event_count=2, takeovers=1, lost_answers=1
+    ),
+    "an undo of a second canary": Scenario(
+        first=(objects.rollout("r1", strategy={"immediate": {}}),),
+        later=(*SECOND,),
+        events=UNDOS,
+        event_count=2,
+        takeovers=1,
+    ),
+    "direct undos beside a rollout's undo": Scenario(
+        later=UNDO, events=frozenset({"direct", "field"}), event_count=2, takeovers=1, lost_answers=1
+    ),
+    "two undos, an abort and a deletion": Scenario(
+        later=UNDO, events=UNDOS | {"abort", "delete"}, event_count=3, takeovers=2
     ),
     "an operator that is away too long": Scenario(
         later=SECOND, events=frozenset({"silence", "foreign", "abort"}), event_count=2
@@ -75,10 +89,24 @@ INJECTED: tuple[Moves, ...] = (
     ("takeover fresh", "abort r1", "land 0"),
     ("takeover fresh", "remove routing", "land 0"),
     ("abort r1", "takeover stale"),
+    ("direct undo",),
+    ("field v1.0.0",),
+    ("direct undo", "takeover stale"),
+    ("field v1.0.0", "takeover behind"),
+    ("field v1.0.0", "direct undo"),
+    ("field v1.0.0", "abort r1"),
+    ("field v1.0.0", "delete r1"),
+    ("takeover fresh", "direct undo", "land 0"),
+    ("takeover fresh", "field v1.0.0", "land 0"),
+    ("takeover stale", "field v1.0.0", "land 0"),
+    ("edit stable", "field v1.0.0"),
+    ("field v1.0.0", "edit stable"),
+    ("direct undo", "edit stable"),
+    ("direct undo", "remove routing"),
     ("lose rollouts/r1",),
     ("delay rollouts/r1",),
 )
-ONE = Scenario(events=HUMANS | {"record", "silence"}, event_count=3, takeovers=1, lost_answers=1)
+ONE = Scenario(events=HUMANS | UNDOS | {"record", "silence"}, event_count=3, takeovers=1, lost_answers=1)
 
 ABORTING = ("abort r1", "watch rollouts/r1", "start rollouts/r1", *("answer rollouts/r1",) * 2)
 """An abort at a weight, up to the status write, which has been sent."""

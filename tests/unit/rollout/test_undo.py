@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.unit.agentmodel.test_agentmodel_decide import AgentModelDriver, agent_driver_at
 from tests.unit.rollout import objects
-from tests.unit.rollout.rollout_driver import HEALTHY, RolloutDriver, has_ended, rollout_state
+from tests.unit.rollout.rollout_driver import (
+    HEALTHY,
+    RolloutDriver,
+    at_weight,
+    has_ended,
+    parsed,
+    rollout_state,
+)
 
+from modelops.api.v1alpha1.agentmodel import AgentModel, AgentModelStatus
 from modelops.api.v1alpha1.rollout import RolloutPhase
 from modelops.domain import agentsfile
-from modelops.domain.agentmodel.actions import ResumeEndpoint
 from modelops.domain.agentmodel.decide import decide as decide_agent
+from modelops.domain.agentmodel.project import current_conditions
 from modelops.domain.facts import Outage
-from modelops.domain.plan import Action, WriteFile
-from modelops.domain.record import ActiveRollout
+from modelops.domain.plan import WriteFile, WriteRecord, WriteRolloutStatus
 from modelops.domain.rollout.evaluation import is_undo
+from modelops.domain.rollout.state import stable_keys
+from modelops.domain.undo import previous_version
 from modelops.ports import AgentReports, Endpoint
 
 SICK = replace(HEALTHY, expected=20, heard=19, in_sync=19, canary_reachable=0, canary_unreachable=19)
@@ -34,10 +44,9 @@ def promoted() -> RolloutDriver:
 def undo_after(
     driver: RolloutDriver, version: str = "v1.0.0", name: str = "undo", **changes: Any
 ) -> RolloutDriver:
-    item = objects.rollout(name, candidate={"version": version}, strategy=IMMEDIATE)
-    state = rollout_state(
-        item, record=driver.state.record, file=driver.state.file, now=driver.state.now, **changes
-    )
+    now = driver.state.now + timedelta(seconds=10)
+    item = objects.rollout(name, created=now, candidate={"version": version}, strategy=IMMEDIATE)
+    state = rollout_state(item, record=driver.state.record, file=driver.state.file, now=now, **changes)
     return RolloutDriver(state)
 
 
@@ -53,7 +62,7 @@ def test_an_undo_is_written_at_once_whatever_the_agents_say(
     assert undo.state.file is not None
     assert undo.state.file.entry.stable is not None
     assert undo.state.file.entry.stable.model == "anthropic/claude-3.5-sonnet"
-    assert [w for w in undo.written if w.startswith("file")] == ["file Promoted 0"]
+    assert [w for w in undo.written if w.startswith("file")] == ["file Aborted 0"]
 
 
 def test_a_version_that_never_served_waits_for_the_agents_even_if_it_is_immediate() -> None:
@@ -86,20 +95,25 @@ OUTAGE = Outage(service="Hugging Face", message="answered 503")
 @pytest.mark.parametrize("outage", [OUTAGE, replace(OUTAGE, refused=True, token_refused=True)])
 def test_an_undo_to_an_endpoint_that_answers_does_not_wait_for_the_list_of_endpoints(outage: Outage) -> None:
     undo = back_to_trained()
-    undo.facts["endpoint"] = outage
+    undo.agent_facts["endpoints"] = outage
     assert undo.run_until(has_ended).phase == "Succeeded"
     assert undo.state.file is not None
     assert undo.state.file.entry.stable is not None
     assert undo.state.file.entry.stable.endpoint_url == "https://canary.example/v1"
 
 
-def test_an_undo_to_an_endpoint_that_does_not_answer_waits_and_says_what_the_service_answered() -> None:
+def test_an_undo_to_an_endpoint_that_does_not_answer_waits_and_says_until_when_and_what_could_serve() -> None:
     undo = back_to_trained()
-    undo.facts |= {"endpoint": OUTAGE, "answers": False}
-    for _ in range(3):
+    undo.agent_facts |= {"endpoints": OUTAGE, "answers": False}
+    for _ in range(4):
         undo.step()
         undo.pass_time(15)
-    assert (undo.phase, undo.reason) == ("Provisioning", "EndpointServiceUnavailable")
+    assert (undo.phase, undo.reason) == ("Promoting", "GoingBack")
+    assert "answered 503" in undo.message
+    assert "until 2025-12-10T09:" in undo.message
+    assert undo.state.record is not None
+    assert undo.state.record.stable.version == "v1.2.0"
+    assert "`modelops rollback docs -n team --to v1.0.0 --direct`" in undo.message
 
 
 def test_an_undo_waits_while_it_is_paused() -> None:
@@ -143,18 +157,168 @@ def test_an_undo_applied_again_while_its_version_serves_has_succeeded() -> None:
     assert (repeated.phase, repeated.reason) == ("Succeeded", "AlreadyCompleted")
 
 
-# --- a file that somebody else edits
+# --- the acceptance, and what comes too late
 
 
-def undo_that_crashed_before_its_file_write() -> RolloutDriver:
-    """Its intent is on record, and the process was killed."""
-    undo = undo_after(promoted())
-    while not any(isinstance(step, WriteFile) for step in undo.plan().steps):
-        undo.step()
-    kinds = [type(step) for step in undo.plan().steps]
-    undo.step(without=len(kinds) - kinds.index(WriteFile))
-    assert undo.state.rollout.status.promoting
+def accepted_undo(driver: RolloutDriver | None = None, version: str = "v1.0.0") -> RolloutDriver:
+    """Its acceptance is on record, and the AgentModel's reconcile has not acted yet."""
+    undo = undo_after(driver or promoted(), version)
+    undo.agent_model_acts = False
+    undo.run_until(lambda state: state.record is not None and state.record.undo is not None)
+    undo.agent_model_acts = True
     return undo
+
+
+def serving(undo: RolloutDriver) -> str | None:
+    assert undo.state.file is not None
+    assert undo.state.file.entry.stable is not None
+    return undo.state.file.entry.stable.model
+
+
+def test_an_undo_takes_two_small_writes_until_the_file_has_it_and_leaves_its_mark_there() -> None:
+    undo = undo_after(promoted()).run_until(has_ended)
+    assert undo.written[:3] == ["record accept", "file Aborted 0", "record commit"]
+    block, record = undo.state.block, undo.state.record
+    assert block is not None
+    assert record is not None
+    assert (block.rollout.uid, block.rollout.undo, block.weight) == (undo.state.uid, "v1.0.0", 0)
+    assert (record.undo, record.active, record.watch, record.marked) == (None, None, None, block.generation)
+    assert record.previous is not None
+    assert record.previous.version == "v1.1.0"
+    assert not undo.state.rollout.metadata.finalizers
+
+
+@pytest.mark.parametrize("late", ["abort", "deletion"])
+def test_an_abort_or_a_deletion_after_the_acceptance_is_too_late(late: str) -> None:
+    undo = accepted_undo()
+    if late == "abort":
+        undo.edit_spec(abort=True)
+    else:
+        undo.delete_rollout()
+    for _ in range(6):
+        undo.step()
+        undo.pass_time(5)
+    assert serving(undo) == "anthropic/claude-3.5-sonnet"
+    assert undo.state.record is not None
+    assert undo.state.record.stable.version == "v1.0.0"
+
+
+def test_an_abort_before_the_acceptance_ends_the_undo_and_writes_no_file() -> None:
+    undo = undo_after(promoted())
+    undo.edit_spec(abort=True)
+    assert undo.run_until(has_ended).reason == "AbortedByUser"
+    assert not [write for write in undo.written if write.startswith("file")]
+
+
+def test_another_undo_that_was_asked_for_before_ends_as_superseded() -> None:
+    first = promoted()
+    older = undo_after(first)
+    between = undo_after(first, name="between").run_until(has_ended)
+    newer = undo_after(between, "v1.1.0", "newer").run_until(has_ended)
+    older.state = replace(older.state, record=newer.state.record, file=newer.state.file)
+    assert older.run_until(has_ended).reason == "Superseded"
+    assert serving(older) == "org/candidate-of-r1"
+
+
+def test_an_undo_that_is_asked_for_while_another_is_under_way_waits_and_then_acts() -> None:
+    first = accepted_undo()
+    second = undo_after(first, "v1.1.0", "second")
+    second.agent_model_acts = False
+    second.step()
+    assert second.reason == "WaitingForUndo"
+    second.agent_model_acts = True
+    assert second.run_until(has_ended).phase == "Succeeded"
+    assert serving(second) == "org/candidate-of-r1"
+
+
+def test_a_rollout_that_was_created_before_an_undo_does_not_bring_its_version_back() -> None:
+    first = promoted()
+    waiting = objects.rollout("again", created=first.state.now, candidate={"version": "v1.1.0"})
+    undone = undo_after(first).run_until(has_ended)
+    queued = RolloutDriver(
+        rollout_state(waiting, record=undone.state.record, file=undone.state.file, now=undone.state.now)
+    )
+    assert queued.run_until(has_ended).reason == "VersionUndone"
+    later = objects.rollout(
+        "later", created=undone.state.now + timedelta(seconds=1), candidate={"version": "v1.1.0"}
+    )
+    tried = RolloutDriver(
+        rollout_state(later, record=queued.state.record, file=queued.state.file, now=queued.state.now)
+    )
+    assert tried.run_until(has_ended).reason == "Promoted"
+    assert tried.state.record is not None
+    assert tried.state.record.undone == {}
+
+
+def test_an_undo_to_what_record_and_file_name_says_so_and_writes_no_file() -> None:
+    undo = undo_after(promoted(), "v1.1.0").run_until(has_ended)
+    assert (undo.phase, undo.reason) == ("Succeeded", "AlreadyServes")
+    assert not [write for write in undo.written if write.startswith("file")]
+
+
+def test_an_undo_to_what_only_the_record_names_is_written() -> None:
+    driver = promoted()
+    assert driver.state.file is not None
+    driver.edit_file(driver.state.file.text.replace("model: org/candidate-of-r1", "model: org/by-hand"))
+    undo = undo_after(driver, "v1.1.0").run_until(has_ended)
+    assert (undo.phase, undo.reason) == ("Succeeded", "Promoted")
+    assert serving(undo) == "org/candidate-of-r1"
+
+
+# --- an active rollout
+
+
+def beside_canary() -> tuple[RolloutDriver, RolloutDriver]:
+    """A canary of v1.2.0 at 20 percent, and an undo to v1.0.0 that begins now."""
+    before = promoted().state
+    item = objects.rollout("r2", created=before.now)
+    canary = RolloutDriver(rollout_state(item, record=before.record, file=before.file, now=before.now))
+    canary.run_until(at_weight(20))
+    return canary, undo_after(canary, active_rollout=canary.state.rollout)
+
+
+def test_an_undo_latches_the_active_rollout_before_its_acceptance_and_takes_three_writes() -> None:
+    canary, undo = beside_canary()
+    plan = undo.plan()
+    latch, acceptance = plan.steps
+    assert isinstance(latch, WriteRolloutStatus)
+    assert (latch.uid, latch.status.abort_reason) == (canary.state.uid, "LeftByUndo")  # type: ignore[attr-defined]
+    assert isinstance(acceptance, WriteRecord)
+    undo.run_until(has_ended)
+    assert undo.written[:4] == ["latch r2", "record accept", "file Aborted 0", "record commit"]
+    record = undo.state.record
+    assert record is not None
+    assert (record.stable.version, record.active) == ("v1.0.0", None)
+    assert set(record.undone) == {"v1.1.0", "v1.2.0-rc.1"}
+    assert record.completed[canary.state.identity].outcome == "LeftByUndo"
+
+
+def test_the_active_rollout_writes_neither_file_nor_record_while_the_undo_drives() -> None:
+    canary, undo = beside_canary()
+    undo.agent_model_acts = False
+    undo.step()
+    canary.state = replace(canary.state, record=undo.state.record)
+    canary.agent_model_acts = False
+    canary.written.clear()
+    for _ in range(4):
+        canary.step()
+        canary.pass_time(5)
+    assert canary.written == ["status Aborting"]
+    undo.agent_model_acts = True
+    undo.run_until(has_ended)
+    canary.state = replace(canary.state, record=undo.state.record, file=undo.state.file)
+    canary.run_until(has_ended)
+    assert (canary.phase, canary.reason) == ("Aborted", "LeftByUndo")
+
+
+def test_an_active_rollout_that_was_aborted_already_is_not_latched_again() -> None:
+    canary, undo = beside_canary()
+    canary.edit_spec(abort=True)
+    undo.state = replace(undo.state, active_rollout=canary.state.rollout)
+    assert [type(step) for step in undo.plan().steps] == [WriteRecord]
+
+
+# --- a file that somebody else edits
 
 
 def with_comment(text: str) -> str:
@@ -170,114 +334,302 @@ def with_tombstone(text: str) -> str:
     return agentsfile.with_routing(text, objects.AGENT, tombstone)
 
 
-@pytest.mark.parametrize("edit", [with_comment, without_routing, with_tombstone])
-def test_an_undo_goes_on_after_a_crash_and_an_edit_of_something_else(edit: Callable[[str], str]) -> None:
-    undo = undo_that_crashed_before_its_file_write()
+def with_another_model(text: str) -> str:
+    return text.replace("model: org/candidate-of-r1", "model: org/by-hand")
+
+
+@pytest.mark.parametrize("edit", [with_comment, without_routing, with_tombstone, with_another_model])
+def test_an_accepted_undo_is_written_whatever_was_edited_before_its_mark(edit: Callable[[str], str]) -> None:
+    undo = accepted_undo()
     assert undo.state.file is not None
     undo.edit_file(edit(undo.state.file.text))
     before = undo.state.block.generation if undo.state.block else 0
     assert undo.run_until(has_ended).phase == "Succeeded"
-    assert undo.state.record is not None
-    assert undo.state.record.stable.version == "v1.0.0"
+    assert serving(undo) == "anthropic/claude-3.5-sonnet"
     assert undo.state.block is not None
     assert undo.state.block.generation > before
 
 
-def test_an_undo_gives_way_to_a_person_who_wrote_another_stable_model() -> None:
-    undo = undo_that_crashed_before_its_file_write()
+def test_keys_beside_the_mark_are_a_persons_and_stay() -> None:
+    undo = accepted_undo()
+    record = undo.state.record
+    undo.let_agent_model_act()
     assert undo.state.file is not None
-    undo.edit_file(undo.state.file.text.replace("model: org/candidate-of-r1", "model: org/by-hand"))
-    assert undo.run_until(has_ended).reason == "RoutingMismatch"
-    assert undo.state.file.entry.stable is not None
-    assert undo.state.file.entry.stable.model == "org/by-hand"
+    undo.edit_file(undo.state.file.text.replace("model: anthropic/claude-3.5-sonnet", "model: org/by-hand"))
+    undo.state = replace(undo.state, record=record)
+    undo.written.clear()
+    undo.run_until(has_ended)
+    assert [write for write in undo.written if not write.startswith("status")] == ["record commit"]
+    assert serving(undo) == "org/by-hand"
+
+
+def test_a_new_leader_writes_the_record_unchanged_before_it_acts_on_the_undo_in_its_copy() -> None:
+    undo = accepted_undo()
+    agent = replace(agent_driver_at(undo).state, record_is_ours=False)
+    kinds = [type(step) for step in decide_agent(agent).steps]
+    assert kinds[:3] == [WriteRecord, WriteFile, WriteRecord]
+    proof = decide_agent(agent).steps[0]
+    assert isinstance(proof, WriteRecord)
+    assert proof.record == undo.state.record
+
+
+# --- spec.undo of the AgentModel
+
+
+def asked_by_field(driver: RolloutDriver, to: str, id_: str = "2025-12-10") -> RolloutDriver:
+    agent = objects.agent_model(undo={"to": to, "id": id_})
+    driver.state = replace(driver.state, agent_model=parsed(AgentModel, agent))
+    for _ in range(4):
+        driver.let_agent_model_act()
+    return driver
+
+
+def shown(driver: RolloutDriver) -> AgentModelStatus:
+    assert driver.state.agent_model is not None
+    return driver.state.agent_model.status
+
+
+def test_spec_undo_goes_back_and_acts_once_for_each_id() -> None:
+    driver = asked_by_field(promoted(), "v1.0.0")
+    assert serving(driver) == "anthropic/claude-3.5-sonnet"
+    last = shown(driver).last_undo
+    assert last is not None
+    assert (last.id, last.to, last.outcome) == ("2025-12-10", "v1.0.0", "Promoted")
+    newer = undo_after(driver, "v1.1.0", "again").run_until(has_ended)
+    assert serving(asked_by_field(newer, "v1.0.0")) == "org/candidate-of-r1"
+    assert serving(asked_by_field(newer, "v1.0.0", "2")) == "anthropic/claude-3.5-sonnet"
+
+
+def test_spec_undo_to_what_never_served_is_refused_with_the_versions_that_did() -> None:
+    driver = asked_by_field(promoted(), "v9.0.0")
+    last = shown(driver).last_undo
+    assert last is not None
+    assert (last.outcome, serving(driver)) == ("CandidateNotFound", "org/candidate-of-r1")
+    assert "v1.0.0, v1.1.0" in last.message
+
+
+def test_spec_undo_that_was_set_when_another_undo_was_accepted_is_superseded() -> None:
+    first = promoted()
+    agent = objects.agent_model(undo={"to": "v1.1.0", "id": "x"})
+    undo = undo_after(first, agent_model=parsed(AgentModel, agent)).run_until(has_ended)
+    for _ in range(3):
+        undo.let_agent_model_act()
+    last = shown(undo).last_undo
+    assert last is not None
+    assert (last.outcome, serving(undo)) == ("Superseded", "anthropic/claude-3.5-sonnet")
+
+
+# --- a direct undo
+
+
+def directly(driver: RolloutDriver, to: str) -> RolloutDriver:
+    """A person writes keys and mark with the Kubernetes API alone."""
+    state = driver.state
+    assert state.file is not None
+    assert state.record is not None
+    generation = max(state.block.generation if state.block else 0, int(state.now.timestamp() * 1000)) + 1
+    mark = agentsfile.RoutingBlock.undone(by="direct", to=to, generation=generation)
+    keys = stable_keys(state.record.served[to])
+    driver.edit_file(agentsfile.edit(state.file.text, objects.AGENT, stable=keys, routing=mark))
+    return driver
+
+
+def test_a_direct_undo_is_taken_over_from_its_mark() -> None:
+    driver = directly(promoted(), "v1.0.0")
+    text = driver.state.file.text if driver.state.file else ""
+    for _ in range(3):
+        driver.let_agent_model_act()
+    record = driver.state.record
+    assert record is not None
+    assert (record.stable.version, record.undo, list(record.undone)) == ("v1.0.0", None, ["v1.1.0"])
+    assert driver.state.file is not None
+    assert driver.state.file.text == text
+
+
+def test_a_direct_undo_replaces_a_pending_one_which_is_superseded() -> None:
+    undo = accepted_undo(undo_after(promoted()).run_until(has_ended), "v1.1.0")
+    directly(undo, "v1.0.0")
+    for _ in range(3):
+        undo.let_agent_model_act()
+    assert undo.run_until(has_ended).reason == "Superseded"
+    assert serving(undo) == "anthropic/claude-3.5-sonnet"
+
+
+def test_a_canary_writes_nothing_over_a_mark_that_the_record_lacks() -> None:
+    canary, _ = beside_canary()
+    directly(canary, "v1.0.0")
+    canary.written.clear()
+    for spec in ({}, {"abort": True}):
+        canary.edit_spec(**spec)
+        for _ in range(3):
+            canary.step()
+            canary.pass_time(30)
+    assert canary.written == []
+    for _ in range(3):
+        canary.let_agent_model_act()
+    assert canary.run_until(has_ended).phase == "Aborted"
+    assert canary.state.record is not None
+    assert canary.state.record.stable.version == "v1.0.0"
+
+
+def test_previous_is_looked_up_once_and_a_second_call_repeats_the_first() -> None:
+    driver = promoted()
+    record, entry = driver.state.record, driver.state.file.entry if driver.state.file else None
+    assert record is not None
+    assert previous_version(record, entry) == "v1.0.0"
+    directly(driver, "v1.0.0")
+    assert driver.state.file is not None
+    assert previous_version(record, driver.state.file.entry) == "v1.0.0"
+    for _ in range(3):
+        driver.let_agent_model_act()
+    assert driver.state.record is not None
+    assert previous_version(driver.state.record, driver.state.file.entry) is None
 
 
 # --- waking the endpoint
 
 
 def back_to_trained() -> RolloutDriver:
-    """An undo to v1.1.0, which has an endpoint, up to the lock on the agent."""
-    first = undo_after(promoted()).run_until(has_ended)
-    undo = undo_after(first, "v1.1.0", "again")
-    undo.facts["endpoint"] = sleeping("scaledToZero")
-    return undo.run_until(lambda state: state.rollout.status.started_at is not None)
+    """An accepted undo to v1.1.0, which has an endpoint, from v1.2.0; the baseline v1.0.0 could serve at once."""
+    before = promoted().state
+    item = objects.rollout("r2", created=before.now)
+    newer = RolloutDriver(rollout_state(item, record=before.record, file=before.file, now=before.now))
+    newer.facts["endpoint"] = replace(sleeping("running"), url="https://newer.example/v1")
+    undo = accepted_undo(newer.run_until(has_ended), "v1.1.0")
+    undo.agent_facts["endpoints"] = listed(undo, "scaledToZero")
+    return undo
+
+
+def listed(undo: RolloutDriver, state: str) -> tuple[Endpoint, ...]:
+    record = undo.state.record
+    assert record is not None
+    name = record.served["v1.1.0"].endpoint_name
+    return tuple(
+        replace(sleeping(state if entry.name == name else "running"), name=entry.name)
+        for entry in record.endpoints
+    )
 
 
 def sleeping(state: str) -> Endpoint:
     return Endpoint(name="mo", state=state, url="https://canary.example/v1", repo="", revision="")
 
 
-def test_an_endpoint_that_is_scaled_to_zero_is_woken_by_a_request() -> None:
+def test_an_endpoint_that_is_scaled_to_zero_is_woken_by_a_request_and_then_serves() -> None:
     undo = back_to_trained()
-    asked: list[str] = []
+    undo.agent_facts["answers"] = False
     for _ in range(3):
-        plan = undo.plan()
-        asked.append(str(undo.state.answers))
-        assert plan.steps == ()
         undo.step()
         undo.pass_time(5)
-    assert asked == ["True"] * 3
-    undo.facts["endpoint"] = sleeping("running")
+    assert "is scaledToZero" in undo.message
+    undo.agent_facts["answers"] = True
     assert undo.run_until(has_ended).phase == "Succeeded"
+    assert serving(undo) == "org/candidate-of-r1"
 
 
-def agent_with_endpoint(undo: RolloutDriver, state: str) -> AgentModelDriver:
-    driver = agent_driver_at(undo)
-    names = [entry.name for entry in driver.record.endpoints]
-    listed = tuple(replace(sleeping(state), name=name) for name in names)
-    driver.state = replace(driver.state, endpoints=listed)
-    return driver
+def test_a_canary_gets_its_tombstone_at_once_while_the_endpoint_is_waited_for() -> None:
+    undo = back_to_trained()
+    assert undo.state.file is not None
+    target = agentsfile.CanaryTarget(weight=20, model="org/other", version="v1.3.0-rc.1")
+    mark = agentsfile.RolloutMark("uid-gone", 1, "Progressing")
+    block = agentsfile.RoutingBlock(10**12, "uid-gone", mark, "2025-12-11T00:00:00Z", target)
+    undo.edit_file(agentsfile.with_routing(undo.state.file.text, objects.AGENT, block))
+    undo.agent_facts["answers"] = False
+    undo.step()
+    assert undo.state.block is not None
+    assert (undo.state.block.rollout.state, undo.state.block.weight) == ("Aborted", 0)
+    assert undo.state.record is not None
+    assert undo.state.record.undo is not None
+
+
+def test_an_endpoint_that_was_deleted_goes_on_record_before_it_is_created() -> None:
+    undo = back_to_trained()
+    record = undo.state.record
+    assert record is not None
+    name = record.served["v1.1.0"].endpoint_name
+    undo.state = replace(
+        undo.state, record=record.with_(endpoints=tuple(e for e in record.endpoints if e.name != name))
+    )
+    undo.agent_facts |= {"endpoints": (), "answers": False}
+    undo.step()
+    assert undo.state.record is not None
+    entry = next(e for e in undo.state.record.endpoints if e.name == name)
+    assert (entry.role, entry.usd_micro_per_hour) == ("previous", 1_000_000)
+    undo.step()
+    assert "CreateEndpoint" in undo.performed
 
 
 def test_a_paused_endpoint_of_an_undo_is_resumed() -> None:
     undo = back_to_trained()
-    assert undo.state.record is not None
-    assert undo.state.record.active is not None
-    name = undo.state.record.active.candidate.endpoint_name
-    steps = decide_agent(agent_with_endpoint(undo, "paused").state).steps
-    assert [step for step in steps if isinstance(step, Action)] == [ResumeEndpoint(name=name)]
+    undo.agent_facts |= {"endpoints": listed(undo, "paused"), "answers": False}
+    undo.step()
+    assert undo.performed == ["ResumeEndpoint"]
 
 
-@pytest.mark.parametrize("other", ["cannot be created", "cannot be deleted"])
-def test_a_paused_endpoint_of_an_undo_is_resumed_beside_another_that_fails(other: str) -> None:
-    driver = agent_with_endpoint(back_to_trained(), "paused")
-    (entry,) = driver.record.endpoints
-    changes = {"name": "mo-x", "repo": "org/x", "role": "stable"}
-    if other == "cannot be deleted":
-        changes |= {"role": "deleting", "stop_after": "2025-12-01T00:00:00+00:00"}
-    record = driver.record.with_(endpoints=(*driver.record.endpoints, entry.model_copy(update=changes)))
-    listed = [*(driver.state.listed_endpoints or ())]
-    listed += [replace(sleeping("running"), name="mo-x")] if other == "cannot be deleted" else []
-    plan = decide_agent(replace(driver.state, record=record, endpoints=tuple(listed), live=True))
-    resumed = next(step for step in plan.steps if isinstance(step, ResumeEndpoint))
-    assert resumed == ResumeEndpoint(name=entry.name)
-    assert resumed.independent
-
-
-@pytest.mark.parametrize("state", ["running", "initializing", "scaledToZero", "failed"])
+@pytest.mark.parametrize("state", ["running", "initializing", "scaledToZero"])
 def test_an_endpoint_that_is_not_paused_is_not_resumed(state: str) -> None:
-    plan = decide_agent(agent_with_endpoint(back_to_trained(), state).state)
-    assert not [step for step in plan.steps if isinstance(step, ResumeEndpoint)]
-
-
-def test_a_wait_for_an_endpoint_that_does_not_wake_is_bounded_by_the_deadline() -> None:
     undo = back_to_trained()
-    undo.facts["endpoint"] = sleeping("paused")
-    undo.pass_time(172_801)
-    assert undo.run_until(has_ended).reason == "DeadlineExceeded"
+    undo.agent_facts |= {"endpoints": listed(undo, state), "answers": False}
+    undo.step()
+    assert undo.performed == []
 
 
-def test_an_undo_waits_behind_another_rollout_and_says_how_to_go_back_now() -> None:
-    stable = promoted()
-    assert stable.state.record is not None
-    other = ActiveRollout(uid="x", name="r2", digest="d", candidate=stable.state.record.stable)
-    undo = undo_after(stable)
-    undo.state = replace(undo.state, record=stable.state.record.with_(active=other))
-    undo.run_until_idle()
-    undo.pass_time(30 * 86400)
-    undo.run_until_idle()
-    assert (undo.phase, undo.reason) == ("Pending", "AnotherRolloutActive")
-    assert undo.message.startswith("Rollout r2 has the lock on agent docs")
-    assert undo.message.endswith("To go back now, set spec.abort of that one")
-    undo.state = replace(undo.state, record=stable.state.record)
-    assert undo.run_until(has_ended).phase == "Succeeded"
+@pytest.mark.parametrize(("state", "seconds"), [("paused", 1801), ("failed", 1)])
+def test_an_endpoint_that_never_answers_ends_the_undo_and_the_version_that_serves_stays(
+    state: str, seconds: int
+) -> None:
+    undo = back_to_trained()
+    undo.agent_facts |= {"endpoints": listed(undo, state), "answers": False}
+    undo.pass_time(seconds)
+    undo.run_until(has_ended)
+    assert (undo.phase, undo.reason) == ("Failed", "EndpointFailed")
+    assert "v1.2.0 stays stable" in undo.message
+    assert "--to v1.0.0 --direct" in undo.message
+    assert serving(undo) == "org/candidate-of-r2"
+    assert undo.state.record is not None
+    assert undo.state.record.undo is None
+
+
+# --- what is said to be stable
+
+
+def condition(agent: AgentModelDriver, kind: str) -> tuple[str, str]:
+    return agent.condition(kind)[:2]
+
+
+def test_an_undone_version_in_the_file_is_shown_and_not_ready() -> None:
+    """GitOps applies the manifest of before the undo."""
+    first = promoted()
+    text = first.state.file.text if first.state.file else ""
+    undone = undo_after(first).run_until(has_ended)
+    agent = agent_driver_at(undone)
+    agent.edit_file(without_routing(text))
+    agent.run_until_idle()
+    stable = agent.state.agent_model.status.stable
+    assert stable is not None
+    assert (stable.version, stable.model) == ("v1.1.0", "org/candidate-of-r1")
+    assert condition(agent, "InSync") == ("False", "UndoneVersionServes")
+    assert condition(agent, "Ready") == ("False", "UndoneVersionServes")
+    assert agent.record.stable.version == "v1.0.0"
+
+
+def test_status_stable_is_what_the_file_names_also_by_hand() -> None:
+    agent = agent_driver_at(promoted())
+    assert agent.state.file is not None
+    agent.edit_file(agent.state.file.text.replace("model: org/candidate-of-r1", "model: org/by-hand"))
+    agent.run_until_idle()
+    stable = agent.state.agent_model.status.stable
+    assert stable is not None
+    assert stable.model == "org/by-hand"
+    assert condition(agent, "Ready") == ("False", "StableDrift")
+
+
+def test_an_accepted_undo_and_a_mark_that_the_record_lacks_are_not_called_in_sync() -> None:
+    undo = back_to_trained()
+    undo.agent_facts["answers"] = False
+    undo.step()
+    agent = agent_driver_at(undo)
+    agent.state = replace(agent.state, answers=False, endpoints=undo.agent_facts["endpoints"])
+    assert {c.type: c.reason for c in current_conditions(agent.state)}["InSync"] == "GoingBack"
+    marked = agent_driver_at(directly(promoted(), "v1.0.0"))
+    found = {c.type: (c.status.value, c.reason) for c in current_conditions(marked.state)}
+    assert found["InSync"] == found["Ready"] == ("False", "GoingBack")

@@ -317,6 +317,27 @@ class SecretRefs(ApiModel):
     )
 
 
+_VERSION = r"^v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?$"
+_UNDO_ID = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+
+
+class UndoRequest(ApiModel):
+    """An undo that is asked for by the AgentModel itself, as by GitOps. Each id acts once."""
+
+    to: Annotated[str, matches(_VERSION, "write a version as in status.versions, such as v1.0.0")] = Field(
+        pattern=_VERSION, max_length=64, description="Version that served before and shall serve again."
+    )
+    id: Annotated[
+        str, matches(_UNDO_ID, "write letters, digits, `.`, `_` and `-`, such as a date or a ticket")
+    ] = Field(
+        pattern=_UNDO_ID,
+        min_length=1,
+        max_length=63,
+        description="Name of this undo, chosen by you. The operator carries out each id once: to go back again, "
+        "also to the same version, use another id.",
+    )
+
+
 class AgentModelSpec(
     ApiModel,
     json_schema_extra=rules(
@@ -394,6 +415,18 @@ class AgentModelSpec(
         le=2592000,
         description="Seconds that the previous model's endpoint keeps running after a promotion, so that "
         "an undo takes effect at once. The endpoint bills during this time.",
+    )
+    undo: UndoRequest | None = Field(
+        default=None,
+        description="Undo to a version that served before. It is carried out at once and once for each id, asks no "
+        "agent, and ends the active rollout. It may stay in the spec.",
+    )
+    provisioning_deadline_seconds: int = Field(
+        default=1800,
+        ge=10,
+        le=86400,
+        description="Seconds that an undo waits for the endpoint of its version to start and answer. After that the "
+        "undo ends, and the version that serves stays.",
     )
 
 
@@ -534,6 +567,42 @@ class RoutingStatus(StatusModel):
     )
 
 
+class UndoStatus(StatusModel):
+    """An undo that is accepted and not finished."""
+
+    to: str = Field(max_length=64, description="Version that shall serve again.")
+    by: str = Field(
+        max_length=128,
+        description="Who asked: the uid of a Rollout, field:<id> for spec.undo, direct for `modelops rollback "
+        "--direct`, or watch for the watch after a promotion.",
+    )
+    accepted_at: datetime = Field(description="Time at which the undo was accepted.")
+    message: str = Field(default="", max_length=1024, description="What the undo waits for, for people.")
+
+
+class LastUndo(StatusModel):
+    """What became of spec.undo."""
+
+    id: str = Field(max_length=63, description="Value of spec.undo.id that this speaks of.")
+    to: str = Field(max_length=64, description="Value of spec.undo.to that this speaks of.")
+    outcome: str = Field(
+        max_length=64,
+        description="Outcome: Promoted if the version serves again, AlreadyServes, Superseded, CandidateNotFound, "
+        "EndpointFailed, OverBudget or Deleted.",
+    )
+    message: str = Field(default="", max_length=1024, description="The outcome in a sentence.")
+    at: datetime | None = Field(default=None, description="Time at which the undo ended.")
+
+
+class WatchStatus(StatusModel):
+    """The watch over the version that was promoted last."""
+
+    version: str = Field(max_length=64, description="Version that is watched.")
+    back: str = Field(max_length=64, description="Version to which a breach goes back.")
+    until: datetime = Field(description="Time at which the watch ends.")
+    rollout: str = Field(max_length=253, description="Name of the Rollout that promoted the version.")
+
+
 class AgentModelStatus(StatusModel):
     """The observed state, written by the operator. It is a projection of the agent's record."""
 
@@ -541,7 +610,9 @@ class AgentModelStatus(StatusModel):
         default=0, ge=0, description="metadata.generation that the operator last reconciled."
     )
     stable: ServedVersion | None = Field(
-        default=None, description="Version that serves the agent. Empty until the record exists."
+        default=None,
+        description="Version that serves the agent: what the agents' file names as stable. Empty until the record "
+        "exists.",
     )
     canary: ServedVersion | None = Field(
         default=None, description="Candidate of the active rollout. Empty if no rollout is active."
@@ -567,6 +638,15 @@ class AgentModelStatus(StatusModel):
     )
     active_rollout: ActiveRollout | None = Field(
         default=None, description="Rollout that holds the agent's lock. Empty if none does."
+    )
+    undo: UndoStatus | None = Field(
+        default=None, description="Undo that is accepted and not finished. Empty if there is none."
+    )
+    last_undo: LastUndo | None = Field(
+        default=None, description="What became of spec.undo. Empty until it ended."
+    )
+    watch: WatchStatus | None = Field(
+        default=None, description="Watch over the version that was promoted last. Empty if none runs."
     )
     routing: RoutingStatus | None = Field(
         default=None, description="Number of agent processes that confirmed the current routing."

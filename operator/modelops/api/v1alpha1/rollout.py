@@ -268,9 +268,27 @@ class Empty(ApiModel):
     """A strategy without settings, written as `{}`."""
 
 
+class PostPromotion(ApiModel):
+    """A watch over the promoted version: if it breaches spec.analysis, the agent goes back by itself."""
+
+    duration_seconds: int = Field(
+        ge=1,
+        le=2592000,
+        description="Seconds after the promotion in which the promoted version is watched. Until they have passed, "
+        "other rollouts of the agent wait; an undo does not.",
+    )
+
+
 class Strategy(
     ApiModel,
-    json_schema_extra=rules(exactly_one("immediate", "canary", "evaluateOnly", where="strategy")),
+    json_schema_extra=rules(
+        exactly_one("immediate", "canary", "evaluateOnly", where="strategy"),
+        Rule(
+            "!has(self.postPromotion) || !has(self.evaluateOnly)",
+            "strategy.postPromotion needs immediate or canary: with evaluateOnly nothing is promoted",
+            field="postPromotion",
+        ),
+    ),
 ):
     """How the traffic moves to the candidate; exactly one member is set."""
 
@@ -284,6 +302,11 @@ class Strategy(
     )
     evaluate_only: Empty | None = Field(
         default=None, description="Evaluates the candidate and moves no traffic. Written as `{}`."
+    )
+    post_promotion: PostPromotion | None = Field(
+        default=None,
+        description="Watch over the promoted version. A breach of spec.analysis goes back to the version before by "
+        "itself. If it is empty, nothing is watched after the promotion.",
     )
 
 

@@ -14,6 +14,8 @@ class AgentModelFact(Fact):
     """Each member is a field of `domain.agentmodel.state.State`, where what it means is documented."""
 
     ENDPOINTS = "endpoints"
+    ANSWERS = "answers"
+    PRICE = "price"
     LIVE = "live"
     """The agents' file and all statuses, read past the cache."""
 

@@ -11,9 +11,11 @@ from modelops.domain.agentmodel.recovered_versions import undone_versions, with_
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentsfile import StableTarget
 from modelops.domain.money import micro
-from modelops.domain.record import Record, Target, initial_record
+from modelops.domain.reasons import RolloutReason
+from modelops.domain.record import Record, Target, Undo, initial_record
 from modelops.domain.rollout.candidate import API_KEY_ENV
 from modelops.domain.rollout.status import TERMINAL
+from modelops.domain.undo import ended, field_undo
 from modelops.domain.versions import BASELINE
 
 
@@ -42,8 +44,23 @@ def first_record(state: State) -> Record:
     record = with_stable(state, record)
     for identity, rollout in state.rollouts.items():
         record = with_rollout(record, identity, rollout)
-    record = record.with_(undone=undone_versions(state, record))
+    record = with_field_done(state, record.with_(undone=undone_versions(state, record)))
     return with_serving_status(with_spend_of_month(state, with_statuses(state, record)))
+
+
+def with_field_done(state: State, record: Record) -> Record:
+    """The record in which spec.undo counts as done: one that stays in Git acted long ago, and must not act again.
+
+    On a new agent nothing has served that it could go to.
+    """
+    field = field_undo(state.agent_model)
+    if field is None:
+        return record
+    undo = Undo(by=field.by, to=field.to, at="", name=field.by, digest=field.digest)
+    message = "the record was made while spec.undo was set, so it does nothing: use another id to go back"
+    at = state.now.isoformat(timespec="seconds")
+    done = ended(undo, RolloutReason.Superseded, message, at=at)
+    return record.with_(completed={**record.completed, field.digest: done})
 
 
 def with_spend_of_month(state: State, record: Record) -> Record:

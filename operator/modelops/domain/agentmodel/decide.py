@@ -12,6 +12,8 @@ from modelops.domain.agentmodel import (
     record_steps,
     service_calls,
     status_report,
+    undo,
+    watch,
 )
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.state import State
@@ -27,10 +29,14 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     record_steps.ensure_record,
     record_steps.restore_record_from_statuses,
     record_steps.follow_file_of_spec,
+    undo.record_mark,
+    undo.carry_out_undo,
     record_steps.adopt_corrected_baseline,
     endpoints.keep_endpoint_of_stable,
     orphans.end_deleted_rollout,
     orphans.remove_orphan_routing,
+    undo.accept_undo_of_spec,
+    watch.watch_promotion,
     endpoints.keep_named_endpoints,
     endpoints.endpoints_are_unknown,
     endpoints.forget_stopped_endpoints,

@@ -19,8 +19,10 @@ from modelops.domain.agentmodel.orphans import abort_without_rollout
 from modelops.domain.agentmodel.project import differs, project_status
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.status_report import ENDPOINT_POLL_SECONDS
+from modelops.domain.agentmodel.undo import carry_out_undo, record_mark, withdraw
 from modelops.domain.plan import Announce, Plan, WriteFinalizers, WriteRecord, WriteStatus
-from modelops.domain.record import EndpointEntry
+from modelops.domain.reasons import RolloutReason
+from modelops.domain.record import EndpointEntry, Record
 
 MAX_DELETION_SECONDS = 3600.0
 
@@ -40,6 +42,8 @@ def finish_deletion(state: State) -> AgentModelPlan | None:
     is_recorded = state.record is not None
     state = state if is_recorded else with_record_from_statuses(state)
     record = state.require_record()
+    if is_recorded and (undoing := undo_of_deleted(state, record)) is not None:
+        return undoing
     if not (record.endpoints or record.active):
         return Plan(steps=remove_finalizer)
     if (state.now - meta.deletion_timestamp).total_seconds() > MAX_DELETION_SECONDS:
@@ -67,6 +71,21 @@ def finish_deletion(state: State) -> AgentModelPlan | None:
     return report_waiting(state) if is_recorded else Plan(requeue_after=ENDPOINT_POLL_SECONDS)
 
 
+def undo_of_deleted(state: State, record: Record) -> AgentModelPlan | None:
+    """Ends the watch, and finishes an undo; one whose endpoint does not answer is withdrawn, as endpoints are stopped.
+
+    A mark that the record lacks is an undo that was done already.
+    """
+    if record.watch is not None and record.undo is None:
+        ended = record.with_(watch=None)
+        return Plan(steps=(WriteRecord(record=ended, purpose="the AgentModel is deleted"),), requeue_after=0)
+    plan = record_mark(state) or carry_out_undo(state)
+    if plan is not None or record.undo is None:
+        return plan
+    message = f"AgentModel {state.agent_model.metadata.name} was deleted before the undo could be written"
+    return withdraw(state, record.undo, RolloutReason.Deleted, message)
+
+
 def report_waiting(state: State) -> AgentModelPlan:
     """Waits, and says for what. The person who deletes the object reads the status, so there is no Event."""
     status = project_status(state)
@@ -84,7 +103,8 @@ def with_record_from_statuses(state: State) -> State:
     endpoints = record.endpoints
     if state.listed_endpoints is not None:
         endpoints = tuple(entry for entry in endpoints if not state.is_gone(entry))
-    return replace(state, record=record.with_(active=None, endpoints=stop_at_once(endpoints, state.now)))
+    stopping = stop_at_once(endpoints, state.now)
+    return replace(state, record=record.with_(active=None, undo=None, watch=None, endpoints=stopping))
 
 
 def stop_at_once(entries: tuple[EndpointEntry, ...], now: datetime) -> tuple[EndpointEntry, ...]:

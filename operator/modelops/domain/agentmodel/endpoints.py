@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,12 +15,13 @@ from modelops.domain.agentmodel.actions import (
     DeleteEndpoint,
     ResumeEndpoint,
 )
+from modelops.domain.agentmodel.endpoint_roles import with_roles
 from modelops.domain.agentmodel.named_endpoints import is_named_in_file
 from modelops.domain.agentmodel.project import project_status
 from modelops.domain.agentmodel.state import State
 from modelops.domain.facts import UNSEEN
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
-from modelops.domain.record import EndpointEntry
+from modelops.domain.record import EndpointEntry, Record
 
 MAX_WAIT_FOR_AGENTS_SECONDS = 3600.0
 """An agent process that does not report keeps an endpoint running for this long after its time."""
@@ -59,23 +60,22 @@ def creation_steps(state: State) -> tuple[AgentModelStep, ...]:
 
 
 def resume_steps(state: State) -> tuple[ResumeEndpoint, ...]:
-    """Resumes the active candidate's endpoint where it is paused, as after an undo to a version that served before.
+    """Resumes the paused endpoint of an undo, and that of the active candidate.
 
-    Only before the rollout's first routing: an endpoint that a person pauses later is left as it is. How long the
-    rollout waits for it is bounded by its deadline.
+    That of a candidate only before the rollout's first routing: an endpoint that a person pauses later is left as it
+    is. How long the rollout waits for it is bounded by its deadline.
     """
     record = state.require_record()
     if state.secret_problem or state.listed_endpoints is None:
         return ()
-    if record.active is None or not record.active.candidate.endpoint_name:
-        return ()
-    uid, name = record.active.uid, record.active.candidate.endpoint_name
-    rollout = next((r for r in state.rollouts.values() if r.metadata.uid == uid), None)
-    if rollout is None or rollout.status.intent is not None:
-        return ()
-    if not any(e.name == name and e.state == "paused" for e in state.listed_endpoints):
-        return ()
-    return (ResumeEndpoint(name=name),)
+    wanted = set()
+    if record.undo is not None and record.undo.to in record.served:
+        wanted.add(record.served[record.undo.to].endpoint_name)
+    rollout = state.active_rollout
+    if record.active is not None and rollout is not None and rollout.status.intent is None:
+        wanted.add(record.active.candidate.endpoint_name)
+    paused = sorted({e.name for e in state.listed_endpoints if e.state == "paused"} & wanted)
+    return tuple(ResumeEndpoint(name=name) for name in paused)
 
 
 def unused_endpoints(state: State) -> list[EndpointEntry]:
@@ -148,27 +148,6 @@ def keep_named_endpoints(state: State) -> AgentModelPlan | None:
     return with_roles(state, needed, "needed again") if needed else None
 
 
-def with_roles(state: State, roles: Mapping[str, EndpointRole], purpose: str) -> AgentModelPlan:
-    """Writes these roles of endpoints into the record. A stable one, and a canary's, has no time to stop."""
-    record = state.require_record()
-    serving = (EndpointRole.STABLE, EndpointRole.CANARY)
-    entries = tuple(
-        entry.model_copy(
-            update={
-                "role": roles[entry.name].value,
-                "stop_after": "" if roles[entry.name] in serving else entry.stop_after,
-            }
-        )
-        if entry.name in roles
-        else entry
-        for entry in record.endpoints
-    )
-    write = WriteRecord(
-        record=record.with_(endpoints=entries), purpose=f"{purpose}: {', '.join(sorted(roles))}"
-    )
-    return Plan(steps=(write,), requeue_after=0)
-
-
 def has_expired(entry: EndpointEntry, now: datetime) -> bool:
     """Whether the endpoint no longer serves and its time to stop has come."""
     ends = entry.is_ending or entry.role == EndpointRole.PREVIOUS.value
@@ -181,8 +160,17 @@ def expired_endpoints(state: State) -> tuple[EndpointEntry, ...]:
     expired = tuple(entry for entry in record.endpoints if has_expired(entry, state.now))
     if state.agent_model.metadata.deletion_timestamp is not None:
         return expired
-    named = {record.stable.endpoint_name, record.active.candidate.endpoint_name if record.active else ""}
+    named = {record.stable.endpoint_name, *endpoints_on_record(record)}
     return tuple(e for e in expired if e.name not in named and not is_named_in_file(state, e))
+
+
+def endpoints_on_record(record: Record) -> Iterator[str]:
+    """The endpoints that the active candidate, the undo and the watch name: none of them is deleted."""
+    if record.active is not None:
+        yield record.active.candidate.endpoint_name
+    for version in (record.undo.to if record.undo else "", record.watch.back if record.watch else ""):
+        if version in record.served:
+            yield record.served[version].endpoint_name
 
 
 def keep_endpoint_of_stable(state: State) -> AgentModelPlan | None:

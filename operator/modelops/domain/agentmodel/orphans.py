@@ -20,6 +20,8 @@ def end_deleted_rollout(state: State) -> AgentModelPlan | None:
     record = state.require_record()
     if record.active is None or record.active.uid in state.unreadable or state.active_rollout is not None:
         return None
+    if record.undo is not None:
+        return None
     return abort_without_rollout(state, record, record.active, "the Rollout was deleted")
 
 
@@ -95,7 +97,7 @@ def remove_orphan_routing(state: State) -> AgentModelPlan | None:
     """
     record, file = state.require_record(), state.file
     block = file.entry.routing if file else None
-    if file is None or block is None or block.weight == 0:
+    if file is None or block is None or block.weight == 0 or record.undo is not None:
         return None
     if record.active is not None and record.active.uid == block.salt == block.rollout.uid:
         return None

@@ -10,15 +10,19 @@ from modelops.api.v1alpha1.agentmodel import (
     EndpointKind,
     EndpointRole,
     EndpointStatus,
+    LastUndo,
     RoutingStatus,
     ServedVersion,
     Spend,
+    UndoStatus,
     VersionSummary,
+    WatchStatus,
 )
 from modelops.api.v1alpha1.meta import Condition
 from modelops.domain.agentmodel.bootstrap import baseline_target
-from modelops.domain.agentmodel.readiness import first_problem, stable_drift
+from modelops.domain.agentmodel.readiness import drift_reason, first_problem, going_back, stable_drift
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agentmodel.undo_endpoint import waiting_message
 from modelops.domain.agents_config_map import other_file_problem
 from modelops.domain.conditions import with_condition
 from modelops.domain.drift import is_same_baseline
@@ -27,6 +31,7 @@ from modelops.domain.money import dollars, micro
 from modelops.domain.reasons import AgentModelReason, RolloutReason
 from modelops.domain.record import Record, Target
 from modelops.domain.rollout.state import same_target
+from modelops.domain.undo import field_undo
 from modelops.domain.versions import BASELINE
 
 MAX_VERSIONS = 32
@@ -44,6 +49,68 @@ def served_version(target: Target | None) -> ServedVersion | None:
         endpoint_name=target.endpoint_name,
         revision=target.revision,
         since=datetime.fromisoformat(target.since.replace("Z", "+00:00")) if target.since else None,
+    )
+
+
+def stable_in_file(state: State, record: Record) -> ServedVersion | None:
+    """Drift 1: what the agents' file names as stable, because agents use it; the record's where it cannot be read.
+
+    The moment between a promotion in the file and its commit is not shown: it would be a write of its own.
+    """
+    entry, recorded = state.entry, served_version(record.stable)
+    found = entry.stable if entry is not None else None
+    if found is None or found.model is None or recorded is None or stable_drift(state) is None:
+        return recorded
+    known = next((t for t in record.served.values() if same_target(found, t)), None)
+    if known is not None:
+        return served_version(known)
+    kinds = {kind.value for kind in EndpointKind}
+    return ServedVersion(
+        version=found.version or "",
+        model=found.model,
+        endpoint=EndpointKind(found.endpoint) if found.endpoint in kinds else recorded.endpoint,
+        endpoint_url=found.endpoint_url or "",
+    )
+
+
+def undo_status(state: State, record: Record) -> UndoStatus | None:
+    """The undo on record, with what it waits for."""
+    undo = record.undo
+    if undo is None:
+        return None
+    return UndoStatus(
+        to=undo.to,
+        by=undo.by,
+        accepted_at=datetime.fromisoformat(undo.at),
+        message=waiting_message(state),
+    )
+
+
+def last_undo(state: State, record: Record) -> LastUndo | None:
+    """What became of spec.undo; None without one, or while it is not over."""
+    asked = field_undo(state.agent_model)
+    done = record.completed.get(asked.digest) if asked is not None else None
+    if asked is None or done is None:
+        return None
+    return LastUndo(
+        id=asked.id,
+        to=asked.to,
+        outcome=done.outcome,
+        message=done.message,
+        at=datetime.fromisoformat(done.finished_at) if done.finished_at else None,
+    )
+
+
+def watch_status(record: Record) -> WatchStatus | None:
+    """The watch on record."""
+    watch = record.watch
+    if watch is None:
+        return None
+    return WatchStatus(
+        version=watch.version,
+        back=watch.back,
+        until=datetime.fromisoformat(watch.until),
+        rollout=watch.name,
     )
 
 
@@ -156,8 +223,10 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
     if state.file is None or other_file:
         problem_of_file = other_file or state.file_problem
         found.append(("InSync", False, AgentModelReason.ConfigNotUsable, problem_of_file))
+    elif (undoing := going_back(state)) is not None:
+        found.append(("InSync", False, AgentModelReason.GoingBack, undoing))
     elif drift is not None:
-        found.append(("InSync", False, AgentModelReason.StableDrift, drift))
+        found.append(("InSync", False, drift_reason(state), drift))
     else:
         found.append(("InSync", True, AgentModelReason.InSync, ""))
     if record is not None:
@@ -241,13 +310,16 @@ def project_status(state: State) -> AgentModelStatus:
     reports = state.reports
     return AgentModelStatus(
         observed_generation=state.agent_model.metadata.generation,
-        stable=served_version(record.stable),
+        stable=stable_in_file(state, record),
         canary=served_version(active.candidate) if active else None,
         previous=served_version(record.previous),
         versions=recent_versions(state, record),
         endpoints=endpoint_statuses(state, record),
         spend=monthly_spend(state, record),
         active_rollout=ActiveRollout(name=active.name, uid=active.uid) if active else None,
+        undo=undo_status(state, record),
+        last_undo=last_undo(state, record),
+        watch=watch_status(record),
         routing=RoutingStatus(
             generation=block.generation if block else 0,
             agents_in_sync=reports.in_sync if reports else 0,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agentmodel.undo_endpoint import waiting_message
 from modelops.domain.agents_config_map import other_file_problem
 from modelops.domain.conditions import condition_of
 from modelops.domain.drift import drift_between
 from modelops.domain.reasons import AgentModelReason, RolloutReason, TrainingReason
 from modelops.domain.rollout.status import TERMINAL
+from modelops.domain.undo import unrecorded_mark
 
 MAX_OUT_OF_SYNC_SECONDS = 30.0
 """Agents report every 5 s, and a Pod that starts needs a few seconds more: after this long it is no transition."""
@@ -35,9 +37,12 @@ def first_problem(state: State) -> tuple[AgentModelReason, str] | None:
     abort = blocked_abort(state)
     if abort is not None:
         return AgentModelReason.ConfigNotUsable, abort
+    undoing = going_back(state)
+    if undoing is not None:
+        return AgentModelReason.GoingBack, undoing
     drift = stable_drift(state)
     if drift is not None:
-        return AgentModelReason.StableDrift, drift
+        return drift_reason(state), drift
     if state.secret_problem:
         return AgentModelReason.SecretNotUsable, state.secret_problem
     outage = state.service_outage
@@ -73,6 +78,26 @@ def stable_drift(state: State) -> str | None:
     if state.record is None or state.file is None:
         return None
     return drift_between(state.record, state.file.entry, agent_model=state.agent_model.metadata.name)
+
+
+def going_back(state: State) -> str | None:
+    """Drift 1: what an undo waits for, or that the file has one that the record lacks; None where none is under way."""
+    record = state.record
+    if record is None:
+        return None
+    if record.undo is not None:
+        return waiting_message(state)
+    mark = unrecorded_mark(record, state.file.entry.routing if state.file is not None else None)
+    if mark is None:
+        return None
+    return f"the agents' file was changed by a direct undo to {mark.rollout.undo}: it goes on record"
+
+
+def drift_reason(state: State) -> AgentModelReason:
+    """Drift 5: whether the file names a version that an undo left, which is never adopted."""
+    stable = state.file.entry.stable if state.file is not None else None
+    undone = state.record is not None and stable is not None and stable.version in state.record.undone
+    return AgentModelReason.UndoneVersionServes if undone else AgentModelReason.StableDrift
 
 
 def user_with_refused_token(state: State) -> str | None:
@@ -132,9 +157,10 @@ def agents_problem(state: State) -> str | None:
     refusing = f" {reports.refusing} of them have refused a version of it." if reports.refusing else ""
     if reports.config_errors:
         refusing = f" They refuse it: {'; '.join(reports.config_errors)}."
+    behind = f" (not: {', '.join(state.unconfirmed)})" if state.unconfirmed else ""
     return (
         f"{reports.in_sync} of {reports.expected} agent processes of {record.agent} have confirmed the newest "
-        f"version of the file. The others may use an older version of the file, because "
+        f"version of the file{behind}. The others may use an older version of the file, because "
         f"they do not see ConfigMap {record.config_map}, refuse it, or cannot report.{refusing} router.state() in the "
         "agent says which"
     )

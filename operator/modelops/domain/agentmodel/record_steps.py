@@ -67,7 +67,7 @@ def follow_file_of_spec(state: State) -> AgentModelPlan | None:
     old copy would name the file of before.
     """
     record, wanted = state.require_record(), location_in_spec(state.agent_model)
-    if record.active is not None or location_on_record(record) == wanted:
+    if record.active is not None or record.undo is not None or location_on_record(record) == wanted:
         return None
     if not state.live:
         return Plan(needs=AgentModelFact.LIVE)
@@ -91,7 +91,8 @@ def adopt_corrected_baseline(state: State) -> AgentModelPlan | None:
     So a typo in spec.baseline can be corrected. Both are read live: an old copy of one would not agree with the other.
     """
     record, file, baseline = state.require_record(), state.file, baseline_target(state)
-    if record.active is not None or file is None or record.stable.version != BASELINE:
+    under_way = record.active is not None or record.undo is not None
+    if under_way or file is None or record.stable.version != BASELINE:
         return None
     if is_same_baseline(record.stable, baseline) or not same_target(file.entry.stable, baseline):
         return None

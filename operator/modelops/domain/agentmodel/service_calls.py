@@ -20,5 +20,6 @@ def call_services(state: State) -> AgentModelPlan | None:
     steps = (*deletions, *resume_steps(state), *creations, *settlement_steps(state))
     if not steps:
         return None
-    after = ENDPOINT_POLL_SECONDS / 10 if deletions or creations else ENDPOINT_POLL_SECONDS
+    soon = deletions or creations or state.require_record().undo is not None
+    after = ENDPOINT_POLL_SECONDS / 10 if soon else ENDPOINT_POLL_SECONDS
     return Plan(steps=steps, requeue_after=after)

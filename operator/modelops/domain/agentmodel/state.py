@@ -54,6 +54,16 @@ class State:
     """The service's endpoints with names from the record; the service is asked only where the record has any."""
     unlisted: Mapping[str, Outage] = field(default_factory=dict)
     """By the name of an endpoint on record: why its account did not answer. The other accounts' are in `endpoints`."""
+    answers: bool | Unseen = UNSEEN
+    """Whether the endpoint of the undo on record answers at the address that the record has."""
+    price: int | Outage | Unseen | None = UNSEEN
+    """Micro-USD per hour of one replica of an endpoint by spec.serving; None where the service lists none."""
+    hub_org: str = ""
+    """The Hugging Face account in which new endpoints are created."""
+    record_is_ours: bool = False
+    """Whether this process wrote the record as it was read, so that it need not prove that it is the newest."""
+    unconfirmed: tuple[str, ...] = ()
+    """Names of Pods whose processes have not confirmed the file's routing; empty where all have, or no Pod is known."""
     live: bool = False
     """Whether file, AgentModel, runs and rollouts were read from the API server for this decision, not from caches."""
 

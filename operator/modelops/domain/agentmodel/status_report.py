@@ -11,6 +11,7 @@ from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.project import differs, project_status
 from modelops.domain.agentmodel.readiness import MAX_OUT_OF_SYNC_SECONDS
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agentmodel.watch import seconds_until_next_look
 from modelops.domain.kstatus import RECONCILING, STALLED
 from modelops.domain.plan import Announce, Plan, WriteStatus
 from modelops.domain.reasons import AgentModelReason
@@ -20,6 +21,8 @@ UNWATCHED_SECONDS = 5.0
 """Until a ConfigMap or Secret that cannot be used is read again. No event tells that it was created or labelled: the
 watch of ConfigMaps selects by the label, and Secrets are not watched."""
 ENDPOINT_POLL_SECONDS = 5.0
+UNDO_POLL_SECONDS = 1.0
+"""Between two looks at the endpoint that an undo waits for."""
 SAID_BY_READY = frozenset({STALLED, RECONCILING})
 GOOD_WHEN_TRUE = frozenset({"Ready", "InSync", "BudgetAvailable"})
 
@@ -74,6 +77,10 @@ def report_and_requeue(state: State) -> AgentModelPlan:
         if entry.stop_after:
             left = (datetime.fromisoformat(entry.stop_after) - state.now) / timedelta(seconds=1)
             after = min(after, max(ENDPOINT_POLL_SECONDS / 5, left + 0.1))
+    if state.require_record().undo is not None:
+        after = min(after, UNDO_POLL_SECONDS)
+    look = seconds_until_next_look(state)
+    after = after if look is None else min(after, look)
     if 0 < state.out_of_sync_seconds < MAX_OUT_OF_SYNC_SECONDS:
         after = min(after, MAX_OUT_OF_SYNC_SECONDS - state.out_of_sync_seconds + 0.1)
     plan = report_status(state, after)

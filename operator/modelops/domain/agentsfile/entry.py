@@ -47,6 +47,8 @@ class RolloutMark:
     uid: str
     step: int
     state: RolloutState
+    undo: str | None = None
+    """The version to which an undo went by this write; then the block is the undo's mark, and `uid` is who asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ class RoutingBlock:
     def aborted(cls, *, uid: str, step: int, generation: int) -> RoutingBlock:
         """The block after an abort: all requests go to stable."""
         return cls(generation=generation, salt=uid, rollout=RolloutMark(uid, step, "Aborted"))
+
+    @classmethod
+    def undone(cls, *, by: str, to: str, generation: int) -> RoutingBlock:
+        """The mark of an undo: all requests go to stable, which is the version `to` by the same write."""
+        return cls(generation=generation, salt=by, rollout=RolloutMark(by, 0, "Aborted", undo=to))
 
     @classmethod
     def promoted(cls, *, uid: str, step: int, generation: int) -> RoutingBlock:

@@ -83,7 +83,12 @@ def _routing(node: Node, path: str) -> RoutingBlock:
     return RoutingBlock(
         generation=_integer(node, "generation", path, default=0 if found == "Aborted" else None),
         salt=salt or uid,
-        rollout=RolloutMark(uid=uid, step=_integer(mark, "step", f"{path}.rollout", default=0), state=found),
+        rollout=RolloutMark(
+            uid=uid,
+            step=_integer(mark, "step", f"{path}.rollout", default=0),
+            state=found,
+            undo=_text(mark, "undo", f"{path}.rollout"),
+        ),
         canary_until=_instant(node, path),
         canary=None if canary is None or _is_empty(canary) else _canary(canary, f"{path}.canary"),
     )

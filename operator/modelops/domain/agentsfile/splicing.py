@@ -93,7 +93,19 @@ def _change_pair(splices: Splices, node: Node, pair: Pair, new_value: Value) -> 
 
 
 ROUTING_KEYS = frozenset(
-    {"generation", "salt", "rollout", "canary_until", "canary", "uid", "step", "state", "weight", "model"}
+    {
+        "generation",
+        "salt",
+        "rollout",
+        "canary_until",
+        "canary",
+        "uid",
+        "step",
+        "state",
+        "undo",
+        "weight",
+        "model",
+    }
     | {"served_model", "endpoint", "endpoint_url", "api_key_env", "version"}
 )
 """Every key that a routing block can have. An edit removes those without a new value; other keys stay."""

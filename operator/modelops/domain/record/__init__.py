@@ -2,6 +2,8 @@
 
 from modelops.domain.record.endpoint import EndpointEntry
 from modelops.domain.record.parts import (
+    BY_DIRECT,
+    BY_WATCH,
     DATA_PRUNED,
     DATA_PRUNING,
     PRUNED,
@@ -16,10 +18,14 @@ from modelops.domain.record.parts import (
     Settlement,
     Target,
     TrainingSpeeds,
+    Undo,
+    Watch,
 )
 from modelops.domain.record.record import LEDGER_KEY, REGISTRY_KEY, MalformedRecord, Record, initial_record
 
 __all__ = [
+    "BY_DIRECT",
+    "BY_WATCH",
     "DATA_PRUNED",
     "DATA_PRUNING",
     "LEDGER_KEY",
@@ -39,5 +45,7 @@ __all__ = [
     "Settlement",
     "Target",
     "TrainingSpeeds",
+    "Undo",
+    "Watch",
     "initial_record",
 ]

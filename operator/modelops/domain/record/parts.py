@@ -115,6 +115,43 @@ class ActiveRollout(RecordPart):
     """Digest of the offer that a person approved for this lock; empty where none was needed."""
 
 
+BY_DIRECT, BY_WATCH = "direct", "watch"
+"""Who asked for an undo, where it was no object: `modelops rollback --direct`, or the watch after a promotion."""
+
+
+class Undo(RecordPart):
+    """An undo that was accepted and is not in the file and in the commit yet (protocol, Undo 3)."""
+
+    by: str
+    """The Rollout's uid, `field:<id>` for `spec.undo` of the AgentModel, BY_DIRECT or BY_WATCH."""
+    to: str
+    """The version that serves again. It is in `served`."""
+    at: str
+    """When it was accepted. What is older than this brings nothing back."""
+    name: str = ""
+    """Name of the object that asked, for people."""
+    digest: str = ""
+    """Identity of the asking Rollout or field; empty where nothing is to be completed."""
+
+
+class Watch(RecordPart):
+    """The promoted version is watched for a while; a breach goes back by itself (protocol, Watch after a promotion)."""
+
+    version: str
+    back: str
+    """The version that served before, to which a breach goes back."""
+    until: str
+    uid: str
+    """Of the rollout that promoted: agents count under this salt."""
+    name: str
+    limits: dict[str, Any] = Field(default_factory=dict)
+    """`spec.analysis` of that Rollout, which may be deleted."""
+    requests: int = 0
+    """Requests of the version before, while the promoted one was the canary, with the two numbers that follow."""
+    errors: int = 0
+    p95_ms: int = 0
+
+
 class RegistryEntry(RecordPart):
     """One version in the `history` of `registry.json`."""
 

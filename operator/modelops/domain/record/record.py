@@ -24,6 +24,8 @@ from modelops.domain.record.parts import (
     Settlement,
     Target,
     TrainingSpeeds,
+    Undo,
+    Watch,
 )
 from modelops.domain.versions import BASELINE, Inputs, parse
 
@@ -60,7 +62,17 @@ class Record(RecordPart):
     served: dict[str, Target] = Field(default_factory=dict)
     """Every version that was ever stable, the baseline included: a rollback can return to each of them."""
     undone: dict[str, str] = Field(default_factory=dict)
-    """Versions that an undo left, with the time of its commit. A promotion takes its version out again."""
+    """Versions that an undo left, with the time of its acceptance. Claim and commit take their version out again."""
+    undone_models: dict[str, str] = Field(default_factory=dict)
+    """The same by `<model>@<revision>`, because a model that is tried again gets another version."""
+    undo: Undo | None = None
+    """The undo that was accepted and is being carried out. One at a time."""
+    last_undo_at: str = ""
+    """When the newest undo was accepted: another one that was asked for before that does nothing."""
+    marked: int = 0
+    """Generation of the newest mark of an undo in the agents' file that is on record."""
+    watch: Watch | None = None
+    """The watch after the newest promotion; None where none runs."""
     candidates_compared: dict[str, int] = Field(
         default_factory=dict, validation_alias=AliasChoices("candidates_compared", "looks")
     )

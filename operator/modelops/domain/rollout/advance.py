@@ -16,7 +16,6 @@ from modelops.domain.plan import Plan, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
-from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.promotion import promoted_record
 from modelops.domain.rollout.routing import block_of, equals_intent, new_expiry, next_generation
 from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
@@ -67,8 +66,7 @@ def advance(
 def finish_intended_write(state: State) -> RolloutPlan | None:
     """Compares the file with the intent: Advance 4, and Recovery 4, 5, 6 and 7.
 
-    The write is repeated where the file is still the one that the intent was decided from. Any other block aborts,
-    except that of an undo: it is written until it is there, unless a person wrote another stable model.
+    The write is repeated where the file is still the one that the intent was decided from. Any other block aborts.
     """
     status, file, record = state.rollout.status, state.file, state.record
     intent = status.intent
@@ -95,16 +93,10 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
         )
     if not promoting and equals_intent(state, canary) and same_target(file.entry.stable, record.stable):
         return None
-    repeats = is_undo(state) or unchanged_since_decided(state)
-    rebased = repeats and same_target(file.entry.stable, record.stable)
+    rebased = unchanged_since_decided(state) and same_target(file.entry.stable, record.stable)
     if intent.base_resource_version == file.resource_version or rebased:
-        found = file.entry.routing.generation if file.entry.routing else 0
         again = intent.model_copy(
-            update={
-                "base_resource_version": file.resource_version,
-                "writes": intent.writes + 1,
-                "generation": max(intent.generation, found + 1),
-            }
+            update={"base_resource_version": file.resource_version, "writes": intent.writes + 1}
         )
         write = write_routing(
             DesiredRouting(

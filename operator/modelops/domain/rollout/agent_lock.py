@@ -37,6 +37,7 @@ from modelops.domain.rollout.review import end_outdated_review
 from modelops.domain.rollout.standing_ceiling import abort_if_standing_cost_too_high
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
+from modelops.domain.undo import without_undone
 
 STALE_SECONDS = 1.0
 """After this time a record that is older than the status is read again."""
@@ -119,7 +120,7 @@ def locked_record(state: State, candidate: ResolvedCandidate, cost: RolloutCost,
         candidate=target,
         approved=approved,
     )
-    record = with_cost_reserved(state, record.with_(active=active), target, cost)
+    record = with_cost_reserved(state, without_undone(record, target).with_(active=active), target, cost)
     if candidate.unversioned:
         record = record.with_(allocated={**record.allocated, target.version: {}})
     return record

@@ -22,7 +22,6 @@ from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import CountHealthyTime, ResetHealthyTime, RolloutFact, RolloutPlan
 from modelops.domain.rollout.advance import advance
 from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze, canary_error_words, judge_canary
-from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
@@ -66,7 +65,7 @@ def abort_on_breach(state: State) -> RolloutPlan | None:
 
 def ensure_canary_armed(state: State) -> RolloutPlan | None:
     """Design 002, Lock 3: a block at weight 0, with which agents test whether they reach the canary."""
-    return arm_canary(state) if state.rollout.status.intent is None and not is_undo(state) else None
+    return arm_canary(state) if state.rollout.status.intent is None else None
 
 
 def arm_canary(state: State) -> RolloutPlan:
@@ -100,12 +99,7 @@ def file_is_not_ready(state: State) -> RolloutPlan | None:
 
 
 def await_agents_in_sync(state: State) -> RolloutPlan | None:
-    """Waits until every expected agent process has confirmed the routing and, at weight 0, reaches the canary.
-
-    An undo waits for no agent: the ones that are sick are often the reason for it.
-    """
-    if is_undo(state):
-        return None
+    """Waits until every expected agent process has confirmed the routing and, at weight 0, reaches the canary."""
     intent, reports = state.require_intent(), state.reports
     poll = state.settings.poll_seconds
     if reports is None or reports.expected == 0:
@@ -170,7 +164,7 @@ def take_next_step(state: State) -> RolloutPlan:
         if held is not None:
             return held
     if position >= len(steps):
-        return promote_undo(state) if is_undo(state) else promote(state)
+        return promote(state)
     upcoming = steps[position]
     propagated = seconds_to_propagate(state) if pause is None else state.rollout.status.propagation_seconds
     if upcoming.set_weight is not None:
@@ -209,14 +203,9 @@ def take_next_step(state: State) -> RolloutPlan:
 def seconds_to_propagate(state: State) -> int | None:
     """Seconds since the weight of this step was written, which every agent has confirmed by now; None at weight 0."""
     began = state.rollout.status.step_started_at
-    if began is None or state.require_intent().weight == 0 or is_undo(state):
+    if began is None or state.require_intent().weight == 0:
         return None
     return max(0, round((state.now - began).total_seconds()))
-
-
-def promote_undo(state: State) -> RolloutPlan:
-    """Promotes at once, if the agents' file can be written and names what the record names."""
-    return file_is_not_ready(state) or promote(state)
 
 
 def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:

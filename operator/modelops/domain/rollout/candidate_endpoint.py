@@ -10,8 +10,6 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutFact, RolloutPlan
-from modelops.domain.rollout.endpoint_cost import candidate_endpoint
-from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.ports import NOT_CREATED, Endpoint
@@ -27,7 +25,7 @@ def await_endpoint(state: State) -> RolloutPlan | None:
     if state.endpoint is UNSEEN:
         return Plan(needs=RolloutFact.ENDPOINT)
     if isinstance(state.endpoint, Outage):
-        return use_recorded_address(state) or report_outage(state, state.endpoint)
+        return report_outage(state, state.endpoint)
     if state.endpoint is None or state.endpoint.state == NOT_CREATED:
         return report_missing_endpoint(state, state.endpoint)
     if state.endpoint.state in ("failed", "updateFailed"):
@@ -64,24 +62,6 @@ def begin_evaluation(state: State, *, url: str) -> RolloutPlan:
         candidate=candidate.model_copy(update={"endpoint_url": url}),
     )
     return Plan(steps=status_steps(state, status, RolloutReason.Evaluating, message), requeue_after=0)
-
-
-def use_recorded_address(state: State) -> RolloutPlan | None:
-    """An undo does not wait for a service that lists no endpoints while its endpoint answers where it did before."""
-    url = recorded_address(state)
-    if not url:
-        return None
-    if state.answers is UNSEEN:
-        return Plan(needs=RolloutFact.ANSWERS)
-    return begin_evaluation(state, url=url) if state.answers else None
-
-
-def recorded_address(state: State) -> str:
-    """Where the record says that the endpoint of an undo serves; empty where it is being stopped, or not known."""
-    entry = candidate_endpoint(state.require_record())
-    if entry is None or entry.is_ending or not is_undo(state):
-        return ""
-    return state.require_active().candidate.endpoint_url
 
 
 def provisioning_message(target: Target | CandidateStatus) -> str:

@@ -14,6 +14,7 @@ from modelops.domain.rollout.finalizer import drop_finalizer
 from modelops.domain.rollout.outcome import parse_reason, phase_of
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import TERMINAL, status_steps, with_phase
+from modelops.domain.rollout.undo import candidate_status
 from modelops.domain.versions import release_version
 
 EFFECT_WAIT_SECONDS = 120
@@ -96,7 +97,8 @@ def adopt_recorded_end(state: State) -> RolloutPlan | None:
         reason = RolloutReason.AlreadyCompleted
         serves = state.record.stable.version
         asked = state.rollout.spec.candidate.version
-        if asked is not None and done.outcome == RolloutReason.Promoted.value and serves != asked:
+        went_back = done.outcome in (RolloutReason.Promoted.value, RolloutReason.AlreadyServes.value)
+        if asked is not None and went_back and serves != asked:
             phase = RolloutPhase.FAILED
             message = (
                 f"Rollout {done.name} with the same spec already went back to {asked}, and {serves} serves now, so "
@@ -110,6 +112,9 @@ def adopt_recorded_end(state: State) -> RolloutPlan | None:
         else 0
     )
     changes: dict[str, Any] = {"weight": weight}
+    went_to = state.record.served.get(done.version)
+    if ours and state.rollout.status.candidate is None and went_to is not None:
+        changes["candidate"] = candidate_status(went_to)
     if ours and state.rollout.status.intent is not None and phase is not RolloutPhase.SUCCEEDED:
         times = state.rollout.status.rollback or RollbackTimes()
         changes["rollback"] = times.model_copy(

@@ -20,6 +20,7 @@ from modelops.domain.rollout import (
     evaluation_result,
     preconditions,
     review,
+    undo,
 )
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.state import State
@@ -28,8 +29,10 @@ from modelops.domain.status import with_generation_observed
 STEPS: tuple[Callable[[State], RolloutPlan | None], ...] = (
     completion.finish_ended_rollout,
     completion.adopt_recorded_end,
+    undo.undo_is_carried_out,
     abort.abort_if_requested,
     preconditions.agent_model_is_missing,
+    undo.ask_for_undo,
     evaluation.evaluation_check_is_running,
     agent_lock.ensure_agent_locked,
     review.release_agent_for_review,

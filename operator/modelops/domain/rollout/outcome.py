@@ -19,6 +19,8 @@ FAILURES = frozenset(
         RolloutReason.EndpointFailed,
         RolloutReason.EvaluationRefused,
         RolloutReason.LowPower,
+        RolloutReason.Superseded,
+        RolloutReason.VersionUndone,
     }
 )
 
@@ -33,7 +35,7 @@ def parse_reason(word: str) -> RolloutReason:
 
 def phase_of(reason: RolloutReason) -> RolloutPhase:
     """The phase of a rollout that ended for this reason."""
-    if reason in (RolloutReason.Promoted, RolloutReason.EvaluatedOnly):
+    if reason in (RolloutReason.Promoted, RolloutReason.EvaluatedOnly, RolloutReason.AlreadyServes):
         return RolloutPhase.SUCCEEDED
     if reason in REJECTIONS:
         return RolloutPhase.REJECTED

@@ -12,11 +12,12 @@ from modelops.domain.record import PRUNED, PRUNING, Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import candidate_field
-from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven, is_undo, undo_target
+from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.routing_write import try_every_edit
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
+from modelops.domain.undo import is_not_after, undone_at, unrecorded_mark
 
 RETRY_SECONDS = 15.0
 
@@ -43,9 +44,9 @@ def agent_model_is_missing(state: State) -> RolloutPlan | None:
 def secret_is_not_usable(state: State) -> RolloutPlan | None:
     """Without the agent's own tokens no service is asked: the installation's tokens are only for cleaning up.
 
-    An undo needs only the Hugging Face token (the engine reads no other Secret for it), and only for an endpoint.
+    An undo does not come here: its AgentModel asks the services, and only for an endpoint.
     """
-    if not state.secret_problem or (is_undo(state) and not undo_target(state).endpoint_name):
+    if not state.secret_problem:
         return None
     return wait_in_phase(
         state,
@@ -127,10 +128,49 @@ def another_rollout_is_active(state: State, candidate: Target) -> RolloutPlan | 
         return None
     message = (
         f"Rollout {record.active.name} has the lock on agent {record.agent}: this rollout waits until that one has "
-        f"ended{'. To go back now, set spec.abort of that one' if is_undo(state) else ''}"
+        "ended"
     )
     plan = wait_in_phase(state, RolloutPhase.PENDING, RolloutReason.AnotherRolloutActive, message, after=None)
     return replace(plan, steps=(*plan.steps, *discard_evaluation_check(state)))
+
+
+def an_undo_is_under_way(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """Lock 2: no undo is on record, and the file has no mark of one that the record lacks."""
+    record = state.require_record()
+    mark = unrecorded_mark(record, state.block)
+    if record.undo is None and mark is None:
+        return None
+    to = record.undo.to if record.undo is not None else mark.rollout.undo if mark is not None else ""
+    message = f"an undo of agent {record.agent} to {to} is under way: this rollout waits for its end"
+    return wait_in_phase(state, RolloutPhase.PENDING, RolloutReason.WaitingForUndo, message, after=None)
+
+
+def promotion_is_watched(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """Watch 1: other claims wait; where a claim ended the watch, a queue would switch it off."""
+    watch = state.require_record().watch
+    if watch is None:
+        return None
+    message = (
+        f"{watch.version}, which Rollout {watch.name} promoted, is watched until {watch.until} "
+        "(strategy.postPromotion): this rollout waits. An undo does not wait"
+    )
+    return wait_in_phase(
+        state, RolloutPhase.PENDING, RolloutReason.WatchingPromotion, message, after=RETRY_SECONDS
+    )
+
+
+def abort_if_version_undone(state: State, candidate: Target) -> RolloutPlan | None:
+    """Undo 7: a rollout that was created before an undo does not bring back what that undo left."""
+    at = undone_at(state.require_record(), candidate)
+    if not is_not_after(state.rollout.metadata.creation_timestamp, at):
+        return None
+    return latch_abort(
+        state,
+        RolloutReason.VersionUndone,
+        f"{candidate_field(state)} of Rollout {state.rollout.metadata.name} is {candidate.version} "
+        f"({candidate.model}), which an undo left at {at}, after this rollout was created: create a new rollout to try "
+        "it again",
+    )
 
 
 def agents_file_is_not_usable(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
@@ -170,8 +210,8 @@ def every_edit_is_possible(state: State, candidate: Target) -> None:
 
 
 def pods_miss_changes(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
-    """A Pod that never sees a change would not follow the canary, nor the way back. An undo helps the others."""
-    if not state.mount_problem or is_undo(state):
+    """A Pod that never sees a change would not follow the canary, nor the way back."""
+    if not state.mount_problem:
         return None
     return wait_in_phase(
         state,
@@ -200,11 +240,14 @@ def another_agent_model_owns_the_agent(state: State, candidate: Target) -> Rollo
 PRECONDITIONS: tuple[Callable[[State, Target], RolloutPlan | None], ...] = (
     another_agent_model_owns_the_agent,
     abort_if_candidate_pruned,
+    an_undo_is_under_way,
+    abort_if_version_undone,
     abort_if_candidate_serves,
     prompt_contract_is_missing,
     abort_if_no_evaluation_dataset,
     open_router_key_is_missing,
     another_rollout_is_active,
+    promotion_is_watched,
     agents_file_is_not_usable,
     pods_miss_changes,
     stable_has_drifted,

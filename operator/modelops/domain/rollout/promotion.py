@@ -8,16 +8,17 @@ from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
 from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
-from modelops.domain.record import Completed, EndpointEntry, Record
+from modelops.domain.record import Completed, EndpointEntry, Record, Target, Watch
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.endpoint_cost import candidate_endpoint, settle_reservation
-from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.evaluation_scores import with_candidate_counted, with_scores
 from modelops.domain.rollout.routing import block_of, next_generation
 from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
 from modelops.domain.rollout.state import State, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import require_promoted_target
+from modelops.domain.undo import without_undone
+from modelops.ports import TrackCounters
 
 
 def promote(state: State) -> RolloutPlan:
@@ -33,13 +34,13 @@ def promote(state: State) -> RolloutPlan:
         writes=1,
     )
     message = f"{target.version} becomes stable"
-    # After `await_agents_in_sync` every agent has confirmed the last step. An undo has no step, and asks no agent.
+    # After `await_agents_in_sync` every agent has confirmed the last step.
     status = with_phase(
         state,
         RolloutPhase.PROMOTING,
         RolloutReason.Promoting,
         message,
-        facts={"RoutingPropagated": old is not None},
+        facts={"RoutingPropagated": True},
         intent=intent,
         promoting=True,
     )
@@ -74,32 +75,45 @@ def promoted_record(state: State) -> Record:
         revision=old.revision if old else "",
         finished_at=state.now.isoformat(timespec="seconds"),
     )
-    undo = is_undo(state)
     changed = with_scores(state, settle_reservation(state, record), before)
     changed = changed.with_(endpoints=endpoints_after_promotion(state, changed))
-    changed = changed.with_entry(
-        record.stable.version, deployment_status="rolled_back" if undo else "superseded"
-    )
+    changed = changed.with_entry(record.stable.version, deployment_status="superseded")
     changed = changed.with_entry(before, deployment_status="deployed", version=target.version)
     allocated = dict(changed.allocated)
     if before != target.version and before in allocated:
         allocated[target.version] = allocated.pop(before)
-    return with_candidate_counted(state, changed).with_(
+    return without_undone(with_candidate_counted(state, changed), target).with_(
         stable=target,
         previous=record.stable,
         deployed_at=target.since,
         served={**changed.served, target.version: target},
         allocated=allocated,
         completed={**changed.completed, state.identity: done},
-        undone=undone_after(record, target.version, at=done.finished_at if undo else ""),
         active=None,
+        watch=watch_after(state, target),
     )
 
 
-def undone_after(record: Record, now_stable: str, *, at: str) -> dict[str, str]:
-    """The versions that were left by an undo: the old stable one where this is an undo (`at`), never the new one."""
-    left = {record.stable.version: at} if at else {}
-    return {version: when for version, when in {**record.undone, **left}.items() if version != now_stable}
+def watch_after(state: State, target: Target) -> Watch | None:
+    """Watch 1: the watch that the commit begins, where the rollout asks for one.
+
+    It has everything that it needs, because the Rollout may be deleted meanwhile.
+    """
+    asked, record, reports = state.rollout.spec.strategy.post_promotion, state.require_record(), state.reports
+    if asked is None:
+        return None
+    before = reports.stable if reports is not None else TrackCounters()
+    return Watch(
+        version=target.version,
+        back=record.stable.version,
+        until=(state.now + timedelta(seconds=asked.duration_seconds)).isoformat(timespec="seconds"),
+        uid=state.uid,
+        name=state.rollout.metadata.name,
+        limits=state.rollout.spec.analysis.wire(),
+        requests=before.requests,
+        errors=before.errors,
+        p95_ms=before.p95_ms,
+    )
 
 
 def endpoints_after_promotion(state: State, record: Record) -> tuple[EndpointEntry, ...]:

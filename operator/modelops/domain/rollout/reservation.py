@@ -34,7 +34,7 @@ def estimate_cost(state: State, candidate: Target) -> RolloutCost | RolloutPlan:
         )
         retry = RetryProgram(program=EvaluationProgram.CHECK, after=RETRY_SECONDS)
         return Plan(steps=(*plan.steps, retry), requeue_after=RETRY_SECONDS)
-    entry = _entry_of(state.require_record(), candidate)
+    entry = endpoint_entry(state.require_record(), candidate)
     if not candidate.endpoint_name or (entry is not None and not entry.is_ending):
         return planned_cost(state, per_hour=None)
     if state.price is UNSEEN:
@@ -159,7 +159,7 @@ def with_cost_reserved(state: State, record: Record, candidate: Target, cost: Ro
     """The record with the endpoint that the rollout starts, and the reservation that pays for all that it plans."""
     since = state.now.isoformat(timespec="seconds")
     if cost.starts_endpoint:
-        record = _with_endpoint(state, record, candidate, cost, since=since)
+        record = with_endpoint_recorded(state, record, candidate, cost, since=since)
     elif not cost.planned:
         return record
     key = reservation_key(state)
@@ -178,11 +178,11 @@ def with_cost_reserved(state: State, record: Record, candidate: Target, cost: Ro
     return record.with_(reservations={**record.reservations, key: reservation})
 
 
-def _with_endpoint(
+def with_endpoint_recorded(
     state: State, record: Record, candidate: Target, cost: RolloutCost, *, since: str
 ) -> Record:
     """The record with the endpoint that the rollout starts. `since`: from when it is billed, in ISO form."""
-    stopping = _entry_of(record, candidate)
+    stopping = endpoint_entry(record, candidate)
     entry = EndpointEntry(
         name=candidate.endpoint_name,
         role=EndpointRole.CANARY.value,
@@ -199,5 +199,6 @@ def _with_endpoint(
     return record.with_(endpoints=(*(e for e in record.endpoints if e.name != entry.name), entry))
 
 
-def _entry_of(record: Record, candidate: Target) -> EndpointEntry | None:
+def endpoint_entry(record: Record, candidate: Target) -> EndpointEntry | None:
+    """The entry of the candidate's endpoint in the record; None where it has none."""
     return next((e for e in record.endpoints if e.name == candidate.endpoint_name), None)

@@ -80,6 +80,8 @@ class State:
     """The ConfigMap does not exist, so nothing can be restored in it. A malformed file is waited for instead."""
     mount_problem: str = ""
     """Why Pods of the agent never see a change of the file; empty where none is known to miss it."""
+    active_rollout: Rollout | None = None
+    """The Rollout that has the agent lock, this one included; None where none has, or its object does not exist."""
     older_owner: str = ""
     """Name of an older AgentModel for the same agent in the same ConfigMap; empty where there is none."""
     file_refusal: str = ""

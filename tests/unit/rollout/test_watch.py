@@ -1,0 +1,124 @@
+"""The watch after a promotion: a breach goes back by itself, and other rollouts wait meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.unit.agentmodel.test_agentmodel_decide import AgentModelDriver, agent_driver_at, with_deletion
+from tests.unit.rollout import objects
+from tests.unit.rollout.rollout_driver import HEALTHY, RolloutDriver, has_ended, parsed, rollout_state
+from tests.unit.rollout.test_undo import undo_after
+
+from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.domain.agentsfile import StableTarget, with_stable
+from modelops.ports import AgentReports, TrackCounters
+
+WATCHED = {**objects.canary(), "postPromotion": {"durationSeconds": 3600}}
+
+
+def watched() -> RolloutDriver:
+    """v1.1.0 was promoted and is watched for an hour; 2000 requests went to v1.0.0 while it was the canary."""
+    return RolloutDriver(rollout_state(objects.rollout(strategy=WATCHED))).run_until(has_ended)
+
+
+def reports(requests: int, errors: int) -> AgentReports:
+    """What agents have counted on their stable track since the canary began."""
+    return replace(HEALTHY, stable=TrackCounters(requests=2000 + requests, errors=4 + errors, p95_ms=90))
+
+
+def agent_of(rollout: RolloutDriver, found: AgentReports) -> AgentModelDriver:
+    return agent_driver_at(rollout, reports=found)
+
+
+def test_the_commit_of_a_promotion_begins_the_watch_with_all_that_it_needs() -> None:
+    record = watched().state.record
+    assert record is not None
+    assert record.watch is not None
+    assert (record.watch.version, record.watch.back, record.watch.requests) == ("v1.1.0", "v1.0.0", 2000)
+    assert record.watch.limits["maxErrorPoints"] == "2"
+
+
+def test_a_promotion_that_asks_for_no_watch_begins_none() -> None:
+    record = RolloutDriver(rollout_state()).run_until(has_ended).state.record
+    assert record is not None
+    assert record.watch is None
+
+
+def test_a_breach_goes_back_by_itself_although_the_rollout_is_gone() -> None:
+    agent = agent_of(watched(), reports(40, 40))
+    agent.state = replace(agent.state, rollouts={})
+    agent.run_until_idle()
+    assert agent.record.stable.version == "v1.0.0"
+    assert list(agent.record.undone) == ["v1.1.0"]
+    assert (agent.record.watch, agent.record.undo) == (None, None)
+    assert {"ErrorRateBreached", "WentBack"} <= set(agent.announced)
+    assert agent.state.file is not None
+    assert agent.state.file.entry.routing is not None
+    assert (agent.state.file.entry.routing.rollout.uid, agent.state.file.entry.routing.rollout.undo) == (
+        "watch",
+        "v1.0.0",
+    )
+
+
+@pytest.mark.parametrize(("requests", "errors"), [(4000, 8), (0, 0), (-500, 0)])
+def test_a_healthy_or_silent_version_stays_and_the_watch_ends_with_its_time(
+    requests: int, errors: int
+) -> None:
+    agent = agent_of(watched(), reports(requests, errors)).run_until_idle()
+    assert agent.record.watch is not None
+    agent.pass_time(3601)
+    agent.run_until_idle()
+    assert (agent.record.watch, agent.record.stable.version) == (None, "v1.1.0")
+
+
+def test_other_rollouts_wait_for_the_watch_and_an_undo_does_not() -> None:
+    promoted = watched()
+    later = promoted.state.now + timedelta(seconds=5)
+    other = RolloutDriver(
+        rollout_state(
+            objects.rollout("r2", created=later),
+            record=promoted.state.record,
+            file=promoted.state.file,
+            now=later,
+        )
+    ).run_until_idle()
+    assert (other.phase, other.reason) == ("Pending", "WatchingPromotion")
+    undo = undo_after(promoted).run_until(has_ended)
+    assert undo.phase == "Succeeded"
+    assert undo.state.record is not None
+    assert undo.state.record.watch is None
+
+
+def test_another_stable_model_in_the_file_ends_the_watch_and_a_breach_does_not_overwrite_it() -> None:
+    agent = agent_of(watched(), reports(40, 40))
+    assert agent.state.file is not None
+    text = with_stable(
+        agent.state.file.text, objects.AGENT, StableTarget(model="org/by-hand", version="v7.0.0")
+    )
+    agent.edit_file(text)
+    agent.run_until_idle()
+    assert agent.record.watch is None
+    assert agent.state.file.entry.stable is not None
+    assert agent.state.file.entry.stable.model == "org/by-hand"
+
+
+def test_a_person_who_edits_between_the_breach_and_its_write_is_not_overwritten() -> None:
+    agent = agent_of(watched(), reports(40, 40))
+    agent.step()
+    assert agent.record.undo is not None
+    assert agent.state.file is not None
+    agent.edit_file(with_stable(agent.state.file.text, objects.AGENT, StableTarget(model="org/by-hand")))
+    agent.run_until_idle()
+    assert (agent.record.undo, agent.record.watch) == (None, None)
+    assert agent.state.file.entry.stable is not None
+    assert agent.state.file.entry.stable.model == "org/by-hand"
+
+
+def test_the_deletion_of_the_agent_model_ends_the_watch() -> None:
+    agent = agent_of(watched(), reports(40, 40))
+    deleted = parsed(AgentModel, with_deletion(objects.agent_model()))
+    agent.state = replace(agent.state, agent_model=deleted)
+    agent.step()
+    assert (agent.record.watch, agent.record.undo) == (None, None)
