@@ -18,6 +18,7 @@ from modelops.router.request_counters import RequestCounters
 from modelops.router.route_picker import RoutePicker
 from modelops.router.router_state import RouterState
 from modelops.router.routing_table import CANARY, Route, RoutingTable
+from modelops.router.session_counters import Session, SessionCounters
 from modelops.router.watch_config import WatchConfig
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Router:
         self._applied: RoutingTable | None = None
         self._expired_salt = ""
         self._counters = RequestCounters()
+        self._sessions = SessionCounters()
         self._reporter: Reporter | None = None
         self._canary_check = CanaryCheck(self._report_soon, self._stopped)
         mounted = MountedFile(self._file) if self._file else None
@@ -108,7 +110,11 @@ class Router:
             from modelops.router.reporter import Reporter, report_at_exit
 
             self._reporter = Reporter(
-                self._report_url, token=self._report_token, report=self._report_body, stopped=self._stopped
+                self._report_url,
+                token=self._report_token,
+                report=self._report_body,
+                on_answer=self._sessions.set_limits,
+                stopped=self._stopped,
             )
             thread = _daemon("reports", self._reporter.run)
             self._threads.append(thread)
@@ -142,8 +148,36 @@ class Router:
         tokens: int | None = 0,
         cost_micro_usd: int | None = 0,
         fallback: bool = False,
+        session_key: object = None,
     ) -> None:
-        """Counts one finished request. `fallback`: stable had to answer instead of this route."""
+        """Counts one finished request. `fallback`: stable had to answer instead of this route.
+
+        `session_key`: the session that the request belongs to, as it was given to `pick`. Without it the request
+        counts as a session of its own, so that the failures of one session look like those of several.
+        """
+        session = self._sessions.begin(route, session_key, self._clock())
+        self._observe(
+            route,
+            ok=ok,
+            latency_ms=latency_ms,
+            tokens=tokens,
+            cost_micro_usd=cost_micro_usd,
+            fallback=fallback,
+            session=session,
+        )
+
+    def _observe(
+        self,
+        route: Route,
+        *,
+        ok: bool,
+        latency_ms: float,
+        tokens: int | None,
+        cost_micro_usd: int | None,
+        fallback: bool,
+        session: Session,
+    ) -> None:
+        self._sessions.finish(session, ok=ok and not fallback, latency_ms=latency_ms)
         self._counters.observe(
             route,
             ok=ok,
@@ -159,7 +193,7 @@ class Router:
 
     def request(self, session_key: object) -> Request:
         """Picks a route; `with router.request(key) as request:` also measures and counts the request."""
-        return Request(self.pick(session_key), observe=self.observe)
+        return self._request(self.pick(session_key), session_key)
 
     def call(self, session_key: object, send: Callable[[Request], _T], *, fallback: bool = False) -> _T:
         """Sends a request with `send` and counts it. With `fallback`, a failure on the canary is repeated on stable.
@@ -170,7 +204,7 @@ class Router:
         route = self.pick(session_key)
         if fallback and route.track == CANARY:
             try:
-                with Request(route, observe=self.observe) as request:
+                with self._request(route, session_key) as request:
                     request.fallback = True
                     answer = _whole(send(request))
                     request.fallback = not request.ok
@@ -178,9 +212,21 @@ class Router:
                         return answer
             except Exception:  # noqa: BLE001 - after any failure of the canary, stable is called
                 pass
-            route = self._picker.stable if self._picker else route
-        with Request(route, observe=self.observe) as request:
+            # Stable helps out here: the session stays the canary's, and this answer says nothing of it.
+            helping = self._picker.stable if self._picker else route
+            with Request(
+                helping, observe=self._observe, session=Session(helping.track, None, None)
+            ) as request:
+                return _whole(send(request))
+        with self._request(route, session_key) as request:
             return _whole(send(request))
+
+    def _request(self, route: Route, session_key: object) -> Request:
+        return Request(
+            route,
+            observe=self._observe,
+            session=self._sessions.begin(route, session_key, self._clock()),
+        )
 
     def state(self) -> RouterState:
         """The current state of this router."""
@@ -237,6 +283,7 @@ class Router:
             table = table._replace(canary=None, weight=0)
         self._applied = table
         self._counters.start_salt(table.salt)
+        self._sessions.start_table(table)
         self._picker = RoutePicker(table, previous=self._picker)
         self._canary_check.set_canary(table.canary)
         if table.generation != self._generation:
@@ -265,6 +312,7 @@ class Router:
             "fileNeverChanges": self._file_never_changes,
             "models": self._counters.models_in_use(self._possible_routes()),
             **self._counters.as_report(),
+            "sessions": self._sessions.as_report(self._clock()),
         }
 
     def _possible_routes(self) -> list[Route]:
