@@ -310,6 +310,7 @@ class Router:
             "configErrors": self._routing.errors,
             "configError": problem[:_MAX_PROBLEM_CHARACTERS] if problem else None,
             "fileNeverChanges": self._file_never_changes,
+            "leaving": self._stopped.is_set(),
             "models": self._counters.models_in_use(self._possible_routes()),
             **self._counters.as_report(),
             "sessions": self._sessions.as_report(self._clock()),

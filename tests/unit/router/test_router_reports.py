@@ -40,7 +40,7 @@ def test_a_report_has_the_agreed_form(mount: Mount, recorder: Recorder) -> None:
     assert (method, path, authorization) == ("POST", "/v1/reports", "Bearer secret")
     assert set(report) == {
         "agent", "process", "pod", "generation", "salt", "canaryReachable", "canaryError", "configErrors",
-        "configError", "fileNeverChanges", "unkeyed", "tracks", "models", "sessions",
+        "configError", "fileNeverChanges", "unkeyed", "tracks", "models", "sessions", "leaving",
     }  # fmt: skip
     assert set(report["tracks"]["stable"]) == {
         "sessions", "requests", "errors", "fallbacks", "latencyMs", "tokens", "costMicroUSD",
@@ -185,6 +185,7 @@ def test_closing_sends_a_last_report(mount: Mount, recorder: Recorder) -> None:
         eventually(lambda: recorder.reports)
         router.observe(router.pick("session"), ok=True, latency_ms=5.0)
     assert recorder.reports[-1]["tracks"]["stable"]["requests"] == 1
+    assert [report["leaving"] for report in recorder.reports].index(True) == len(recorder.reports) - 1
 
 
 def test_models_of_current_and_recent_requests_are_reported(

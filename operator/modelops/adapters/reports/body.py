@@ -126,6 +126,8 @@ class ReportBody(_Part):
     """Why the process cannot use the newest version of the file; None where it does."""
     file_never_changes: bool = False
     """Whether the process has the file only by a mount that the kubelet never updates (`subPath`)."""
+    leaving: bool = False
+    """Whether this is the last report of a process that ends."""
     models: Annotated[list[Name], Field(max_length=8)] = []
     tracks: Tracks
     sessions: Sessions | None = None

@@ -157,8 +157,8 @@ class ReportStore:
         """The sum of an agent's reports. Counts Pods if `pods` is given, else processes.
 
         A Pod is in sync when all its processes are. Only counters under `salt` are summed, so a process that has
-        not adopted the salt yet adds nothing. A process that is silent, or whose Pod is deleted, is no longer
-        expected, but its counters stay in the sums.
+        not adopted the salt yet adds nothing. A process that is silent, that said that it ends, or whose Pod is
+        deleted, is no longer expected, but its counters stay in the sums.
         """
         if latency is not None:
             self._limits.allow(agent, salt, latency)
@@ -272,10 +272,12 @@ class ReportStore:
         )
 
     def processes(self, namespace: str, agent: str) -> tuple[ProcessEntry, ...]:
-        """The processes that reported recently, for people and metrics."""
+        """The processes that reported recently and have not said that they end, for people and metrics."""
         now = self._clock.monotonic()
         return tuple(
-            entry for entry in self._entries_of(namespace, agent) if now - entry.arrived <= EXPIRES_SECONDS
+            entry
+            for entry in self._entries_of(namespace, agent)
+            if now - entry.arrived <= EXPIRES_SECONDS and not entry.report.leaving
         )
 
     def _entries_of(self, namespace: str, agent: str) -> Iterable[ProcessEntry]:
@@ -323,6 +325,7 @@ def _significant_fields(report: ReportBody) -> tuple[object, ...]:
         report.config_errors,
         report.config_error,
         report.file_never_changes,
+        report.leaving,
         canary.requests,
         canary.errors,
         canary.fallbacks,
