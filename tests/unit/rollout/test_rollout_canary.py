@@ -410,7 +410,7 @@ def test_an_abort_whose_write_is_refused_says_so_and_tries_again(latched: bool) 
     assert driver.reason == "Aborting"
     assert "webhook denied the request. The operator tries again" in conditions["RoutingPropagated"].message
     assert conditions["RoutingPropagated"].status == "False"
-    assert ("canary requests failed" in driver.message) is latched
+    assert ("canary sessions began with an error" in driver.message) is latched
     assert [type(step) for step in driver.plan().steps] == [WriteFile, WriteRecord]
     assert driver.run_until(has_ended).reason == ("ErrorRateBreached" if latched else "AbortedByUser")
 
