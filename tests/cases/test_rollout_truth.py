@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.unit.rollout import sessions
 from tests.unit.rollout.rollout_driver import (
     HEALTHY,
     RolloutDriver,
@@ -15,8 +16,8 @@ from tests.unit.rollout.rollout_driver import (
 
 from modelops.ports import AgentReports, ProgramState, TrackCounters
 
-BROKEN = replace(HEALTHY, canary=TrackCounters(requests=500, errors=60, p95_ms=80))
-SLOW = replace(HEALTHY, canary=TrackCounters(requests=500, errors=0, p95_ms=500))
+BROKEN = replace(HEALTHY, canary=TrackCounters(requests=500, errors=60, p95_ms=80), sessions=sessions.FAILING)
+SLOW = replace(HEALTHY, canary=TrackCounters(requests=500, errors=0, p95_ms=500), sessions=sessions.SLOW)
 
 
 @pytest.mark.parametrize(

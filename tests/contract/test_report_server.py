@@ -100,11 +100,13 @@ async def test_the_report_of_a_real_router_arrives_with_its_generation_and_count
         await asyncio.to_thread(_one_request, router)
         await until(lambda: _summary(store).canary_errors != ())
         await until(lambda: _summary(store).canary.requests == 1, seconds=20)
+        said = _summary(store)
+        assert (said.canary.errors, said.canary_reachable) == (1, 0)
+        assert said.canary_errors == ("ConnectionRefused",)
     finally:
         await asyncio.to_thread(router.close)
-    said = _summary(store)
-    assert (said.canary.errors, said.canary_reachable) == (1, 0)
-    assert said.canary_errors == ("ConnectionRefused",)
+    left = _summary(store)
+    assert (left.expected, left.canary.errors) == (0, 1)
 
 
 AGENT_THAT_CRASHES = """

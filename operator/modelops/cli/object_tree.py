@@ -153,7 +153,9 @@ def _steps(steps: Sequence[CanaryStep], at: int, healthy: int, phase: RolloutPha
 def _track(track: TrackSummary) -> str:
     measured = track.requests and track.latency_p95_milliseconds is not None
     latency = f", p95 {track.latency_p95_milliseconds} ms" if measured else ""
-    return f"{counted(track.requests, 'request')}, {counted(track.errors, 'error')}{latency}"
+    failed = f", {track.failed_sessions} failed" if track.failed_sessions else ""
+    sessions = f"; {counted(track.sessions, 'session')}{failed}" if track.sessions else ""
+    return f"{counted(track.requests, 'request')}, {counted(track.errors, 'error')}{latency}{sessions}"
 
 
 def _phase(phase: str, reason: str) -> str:

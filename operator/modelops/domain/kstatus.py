@@ -206,6 +206,7 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.Advancing
             | RolloutReason.WaitingForAgents
             | RolloutReason.WaitingForSamples
+            | RolloutReason.BothTracksIll
             | RolloutReason.Watching
             | RolloutReason.ErrorRateBreached
             | RolloutReason.LatencyBreached

@@ -467,7 +467,12 @@ class RolloutReason(Reason):
     )
     WaitingForSamples = (
         "WaitingForSamples",
-        "The canary has answered fewer requests than spec.analysis.minRequests.",
+        "Too little is known of the canary: fewer requests than spec.analysis.minRequests, a difference of "
+        "spec.analysis.excludePoints that is not excluded yet, or agents whose router reports no sessions.",
+    )
+    BothTracksIll = (
+        "BothTracksIll",
+        "The stable track fails as well, so nothing is held against the canary. The rollout holds its weight.",
     )
     Watching = (
         "Watching",
@@ -479,11 +484,12 @@ class RolloutReason(Reason):
     )
     ErrorRateBreached = (
         "ErrorRateBreached",
-        "The canary's error rate exceeds the stable track's by more than spec.analysis.maxErrorPoints.",
+        "More of the canary's sessions fail than of the stable track's, by more than spec.analysis.maxErrorPoints, or "
+        "more than spec.analysis.maxErrorPercent.",
     )
     LatencyBreached = (
         "LatencyBreached",
-        "The canary's 95th percentile of latency exceeds the limit of spec.analysis.",
+        "More of the canary's sessions are slow than of the stable track's, beyond spec.analysis.maxLatencyRatio.",
     )
     WaitingForUndo = (
         "WaitingForUndo",

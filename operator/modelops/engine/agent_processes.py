@@ -9,7 +9,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.rollout.state import File
 from modelops.engine.cluster_reader import SUB_PATH_REMEDY, ClusterReader
 from modelops.engine.pod_touches import PodTouches
-from modelops.ports import AgentReports, Reports
+from modelops.ports import AgentReports, LatencyLimits, Reports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,14 @@ class AgentProcesses:
     """None: no Pod is touched."""
 
     def summary(
-        self, namespace: str, agent: AgentModel | None, name: str, *, generation: int, salt: str
+        self,
+        namespace: str,
+        agent: AgentModel | None,
+        name: str,
+        *,
+        generation: int,
+        salt: str,
+        latency: LatencyLimits | None = None,
     ) -> AgentReports:
         """What the processes of the agent `name` say about this generation of the routing."""
         return self.reports.summary(
@@ -33,6 +40,7 @@ class AgentProcesses:
             name,
             generation=generation,
             salt=salt,
+            latency=latency,
             pods=self.reader.expected_pods(namespace, agent),
         )
 

@@ -11,6 +11,7 @@ from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agents_config_map import location_in_use, other_file_problem
 from modelops.domain.agentsfile import RoutingBlock
+from modelops.domain.analysis import CanaryJudge, Evidence
 from modelops.domain.facts import Outage
 from modelops.domain.plan import WriteFile
 from modelops.domain.record import Record
@@ -25,7 +26,7 @@ from modelops.domain.rollout.actions import (
     StartProgram,
     StopProgram,
 )
-from modelops.domain.rollout.analysis import Health, judge_canary
+from modelops.domain.rollout.analysis import Health, judge_canary, judge_of, latency_limits
 from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.evaluation_scores import asked_agent
@@ -77,6 +78,8 @@ class Memory(ObjectMemory):
     tombstoned: float | None = None
     write_ms: int | None = None
     effect_ms: int | None = None
+    judge: CanaryJudge | None = None
+    """The bets against the canary. A restart loses those on late changes: that can only delay an abort."""
     confirmed: tuple[str, float] = ("", 0.0)
     """The resourceVersion that the API server confirmed, and when it did."""
 
@@ -147,11 +150,13 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         )
         credentials, problem = await self._credentials.read(namespace, agent)
         reports = self._reports(state, agent)
+        evidence = self._evidence(state, memory, reports)
         state = replace(
             state,
             secret_problem=problem,
             reports=reports,
-            measurements=self._measurements(state, memory, reports),
+            evidence=evidence,
+            measurements=self._measurements(state, memory, reports, evidence),
         )
         return ReconcileContext(
             state=state,
@@ -202,12 +207,26 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         generation = block.generation if block is not None and block.salt == state.uid else intent.generation
         namespace = state.rollout.metadata.namespace
         reports = self._agents.summary(
-            namespace, agent, state.record.agent, generation=generation, salt=state.uid
+            namespace,
+            agent,
+            state.record.agent,
+            generation=generation,
+            salt=state.uid,
+            latency=latency_limits(state.rollout.spec.analysis),
         )
         if self._agents.silence(namespace, agent) > STALE_SECONDS:
             # The watches are dead, so Pods and file may have changed: no time counts, and the weight is not raised.
             return replace(reports, in_sync=0)
         return reports
+
+    def _evidence(self, state: State, memory: Memory, reports: AgentReports | None) -> Evidence | None:
+        intent = state.rollout.status.intent
+        if reports is None or intent is None or state.rollout.status.phase in TERMINAL:
+            memory.judge = None
+            return None
+        if memory.judge is None:
+            memory.judge = judge_of(state.rollout.spec.analysis)
+        return memory.judge.judge(reports.sessions, weight=intent.weight / 100)
 
     async def _confirm_live(self, item: Json, rollout: Rollout) -> tuple[Json, Rollout] | None:
         """The rollout as the API server has it, so that an abort does not wait for a dead watch.
@@ -248,9 +267,11 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
         longest = MAX_MISSED_RECONCILES * self._settings.poll_seconds
         return min(self._clock.monotonic() - memory.last_healthy, longest)
 
-    def _measurements(self, state: State, memory: Memory, reports: AgentReports | None) -> CanaryMeasurements:
+    def _measurements(
+        self, state: State, memory: Memory, reports: AgentReports | None, evidence: Evidence | None
+    ) -> CanaryMeasurements:
         now = self._clock.monotonic()
-        if reports is None or not canary_looks_worse(state, reports):
+        if reports is None or not canary_looks_worse(state, reports, evidence or Evidence()):
             memory.first_bad = None
         elif memory.first_bad is None:
             memory.first_bad = now - reports.newest_seconds
@@ -475,11 +496,11 @@ def _agent_url(program_input: Mapping[str, Any]) -> str:
     return str((program_input.get("asked_agent") or {}).get("url") or "")
 
 
-def canary_looks_worse(state: State, reports: AgentReports) -> bool:
+def canary_looks_worse(state: State, reports: AgentReports, evidence: Evidence) -> bool:
     """Whether the canary shows the first sign of a later breach. Detection times are measured from it."""
     if reports.canary.errors > 0 and (
         reports.canary.errors * max(1, reports.stable.requests)
         > reports.stable.errors * reports.canary.requests
     ):
         return True
-    return judge_canary(reports, state.rollout.spec.analysis).health is Health.BREACHED
+    return judge_canary(reports, state.rollout.spec.analysis, evidence).health is Health.BREACHED

@@ -76,7 +76,7 @@ class _Journal:
     def __init__(self, path: Path) -> None:
         self.verdicts: dict[int, Verdict] = {}
         self._begun: Counter[int] = Counter()
-        self._file = LineJournal(path, self._keep)
+        self._file = LineJournal(path, lambda line, _: self._keep(line))
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:

@@ -16,7 +16,14 @@ from modelops.ports.hub import AttemptClaim, Hub, ModelInfo, PublishedModel
 from modelops.ports.jobs import ClusterJobSettings, Flavor, Job, JobRequest, Jobs, Trainer
 from modelops.ports.kubernetes import Json, Kube, Resource
 from modelops.ports.programs import ProgramOwner, Programs, ProgramSecret, ProgramState
-from modelops.ports.reports import AgentReports, Reports, TrackCounters
+from modelops.ports.reports import (
+    AgentReports,
+    LatencyLimits,
+    Reports,
+    SessionReports,
+    SessionTrack,
+    TrackCounters,
+)
 from modelops.ports.traces import Traces
 
 __all__ = [
@@ -37,6 +44,7 @@ __all__ = [
     "Jobs",
     "Json",
     "Kube",
+    "LatencyLimits",
     "Missing",
     "ModelInfo",
     "NotLeader",
@@ -48,6 +56,8 @@ __all__ = [
     "Refused",
     "Reports",
     "Resource",
+    "SessionReports",
+    "SessionTrack",
     "TokenRefused",
     "Traces",
     "TrackCounters",

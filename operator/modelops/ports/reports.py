@@ -24,6 +24,40 @@ class TrackCounters:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SessionTrack:
+    """Sessions of one track by the time of their start, summed over processes.
+
+    A bucket has 10 s, and its counts are sessions, first, touched, broken, timed, slow, very slow
+    (`domain.analysis.metrics`).
+    """
+
+    folded: tuple[int, ...] = (0,) * 7
+    """Sessions that began more than 15 minutes ago."""
+    live: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """(number of the bucket, counts), in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionReports:
+    """The sessions of both tracks: the canary's of this rollout, and all of the stable revision, also older ones."""
+
+    stable: SessionTrack = field(default_factory=SessionTrack)
+    canary: SessionTrack = field(default_factory=SessionTrack)
+    without_sessions: int = 0
+    """Processes whose router is older and reports requests only: nothing is known of their sessions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyLimits:
+    """How a session of the canary is compared by its slowest request."""
+
+    ratio: float = 1.5
+    """A canary's session is slow from this factor times stable's limit on."""
+    floor_ms: float = 100.0
+    """A canary's session is never slow below this."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentReports:
     """The current reports of an agent's processes, summed."""
 
@@ -44,6 +78,7 @@ class AgentReports:
     canary_errors: tuple[str, ...] = ()
     stable: TrackCounters = field(default_factory=TrackCounters)
     canary: TrackCounters = field(default_factory=TrackCounters)
+    sessions: SessionReports = field(default_factory=SessionReports)
     oldest_seconds: float = 0.0
     """Age of the oldest report that is used."""
     newest_seconds: float = 0.0
@@ -55,9 +90,19 @@ class Reports(Protocol):
     """Reports of the agents' processes, which the operator keeps."""
 
     def summary(
-        self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
+        self,
+        namespace: str,
+        agent: str,
+        *,
+        generation: int,
+        salt: str,
+        pods: Sequence[str] | None,
+        latency: LatencyLimits | None = None,
     ) -> AgentReports:
-        """The reports of one agent. `pods` are the names of the ready Pods; None: all processes that report count."""
+        """The reports of one agent. `pods` are the names of the ready Pods; None: all processes that report count.
+
+        `latency`: limits that agents count the canary's slow sessions by from now on, under this salt.
+        """
 
     def unconfirmed(
         self, namespace: str, agent: str, *, generation: int, pods: Sequence[str]

@@ -12,6 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +49,7 @@ class Reporter:
         *,
         token: str | None,
         report: Callable[[], dict[str, Any]],
+        on_answer: Callable[[Any], None] = lambda _: None,
         stopped: threading.Event,
     ) -> None:
         self.sent = 0
@@ -56,6 +58,7 @@ class Reporter:
         self._url = url
         self._token = token
         self._report = report
+        self._on_answer = on_answer
         self._stopped = stopped
         self._wake = threading.Event()
         self._canary_failed = False
@@ -116,13 +119,22 @@ class Reporter:
             body = json.dumps(self._report(), separators=(",", ":"), allow_nan=False).encode()
             self._connection.request("POST", request_path(self._url), body=body, headers=self._headers())
             response = self._connection.getresponse()
-            response.read(64 * 1024)
+            answer = response.read(64 * 1024)
             if response.will_close or not response.isclosed():
                 self._disconnect()
+            if response.status == 200:
+                self._take(answer)
             return None if response.status < 300 else f"HTTP {response.status}"
         except Exception as error:  # noqa: BLE001 - a failed report must not end the thread
             self._disconnect()
             return type(error).__name__
+
+    def _take(self, answer: bytes) -> None:
+        """Hands on what the operator answered; an answer of another form says nothing."""
+        with suppress(ValueError):
+            said = json.loads(answer)
+            if isinstance(said, dict):
+                self._on_answer(said.get("sessionLimits"))
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "User-Agent": "modelops-router"}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from modelops.router.routing_table import Route
+
+if TYPE_CHECKING:
+    from modelops.router.session_counters import Session
 
 
 class Request:
@@ -19,9 +22,19 @@ class Request:
     not counted, unless `ok` was set to False before.
     """
 
-    __slots__ = ("_begun", "_observe", "cost_micro_usd", "fallback", "model", "ok", "route", "tokens")
+    __slots__ = (
+        "_begun",
+        "_observe",
+        "_session",
+        "cost_micro_usd",
+        "fallback",
+        "model",
+        "ok",
+        "route",
+        "tokens",
+    )
 
-    def __init__(self, route: Route, *, observe: Callable[..., None]) -> None:
+    def __init__(self, route: Route, *, observe: Callable[..., None], session: Session | None = None) -> None:
         self.route = route
         self.ok = True
         self.fallback = False
@@ -32,6 +45,7 @@ class Request:
         self.model: str | None = None
         """The name of the model in its own answer; only evaluations need it."""
         self._observe = observe
+        self._session = session
         self._begun = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -51,6 +65,7 @@ class Request:
             cost_micro_usd=self.cost_micro_usd,
             fallback=self.fallback,
             model=self.model,
+            session=self._session,
         )
 
 

@@ -19,6 +19,7 @@ from modelops.router.request_counters import RequestCounters
 from modelops.router.route_picker import RoutePicker
 from modelops.router.router_state import RouterState
 from modelops.router.routing_table import CANARY, Route, RoutingTable
+from modelops.router.session_counters import Session, SessionCounters
 from modelops.router.watch_config import WatchConfig
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Router:
         self._applied: RoutingTable | None = None
         self._expired_salt = ""
         self._counters = RequestCounters()
+        self._sessions = SessionCounters()
         self._reporter: Reporter | None = None
         self._canary_check = CanaryCheck(self._report_soon, self._stopped)
         mounted = MountedFile(self._file) if self._file else None
@@ -109,7 +111,11 @@ class Router:
             from modelops.router.reporter import Reporter, report_at_exit
 
             self._reporter = Reporter(
-                self._report_url, token=self._report_token, report=self._report_body, stopped=self._stopped
+                self._report_url,
+                token=self._report_token,
+                report=self._report_body,
+                on_answer=self._sessions.set_limits,
+                stopped=self._stopped,
             )
             thread = _daemon("reports", self._reporter.run)
             self._threads.append(thread)
@@ -149,15 +155,49 @@ class Router:
         tokens: int | None = 0,
         cost_micro_usd: int | None = 0,
         fallback: bool = False,
+        session_key: object = None,
         model: str | None = None,
     ) -> None:
         """Counts one finished request. `fallback`: stable had to answer instead of this route.
 
-        `model`: the name in the model's own answer; an evaluation compares it with the model that it asked for.
+        `session_key`: the session that the request belongs to, as it was given to `pick`. Without it the request
+        counts as a session of its own, so that the failures of one session look like those of several. `model`: the
+        name in the model's own answer; an evaluation compares it with the model that it asked for.
         """
+        self._observe(
+            route,
+            ok=ok,
+            latency_ms=latency_ms,
+            tokens=tokens,
+            cost_micro_usd=cost_micro_usd,
+            fallback=fallback,
+            model=model,
+            session=self._begin(route, session_key),
+        )
+
+    def _begin(self, route: Route, session_key: object) -> Session | None:
+        """The session of a request; None where the request is one of an evaluation."""
+        return (
+            None if isinstance(route, ArmRoute) else self._sessions.begin(route, session_key, self._clock())
+        )
+
+    def _observe(
+        self,
+        route: Route,
+        *,
+        ok: bool,
+        latency_ms: float,
+        tokens: int | None,
+        cost_micro_usd: int | None,
+        fallback: bool,
+        model: str | None,
+        session: Session | None,
+    ) -> None:
         if isinstance(route, ArmRoute):
             route.arm.count(ok=ok, tokens=tokens, cost_micro_usd=cost_micro_usd, model=model)
             return
+        if session is not None:
+            self._sessions.finish(session, ok=ok and not fallback, latency_ms=latency_ms)
         self._counters.observe(
             route,
             ok=ok,
@@ -173,7 +213,7 @@ class Router:
 
     def request(self, session_key: object) -> Request:
         """Picks a route; `with router.request(key) as request:` also measures and counts the request."""
-        return Request(self.pick(session_key), observe=self.observe)
+        return self._request(self.pick(session_key), session_key)
 
     def call(self, session_key: object, send: Callable[[Request], _T], *, fallback: bool = False) -> _T:
         """Sends a request with `send` and counts it. With `fallback`, a failure on the canary is repeated on stable.
@@ -184,7 +224,7 @@ class Router:
         route = self.pick(session_key)
         if fallback and route.track == CANARY:
             try:
-                with Request(route, observe=self.observe) as request:
+                with self._request(route, session_key) as request:
                     request.fallback = True
                     answer = _whole(send(request))
                     request.fallback = not request.ok
@@ -192,9 +232,21 @@ class Router:
                         return answer
             except Exception:  # noqa: BLE001 - after any failure of the canary, stable is called
                 pass
-            route = self._picker.stable if self._picker else route
-        with Request(route, observe=self.observe) as request:
+            # Stable helps out here: the session stays the canary's, and this answer says nothing of it.
+            helping = self._picker.stable if self._picker else route
+            with Request(
+                helping, observe=self._observe, session=Session(helping.track, None, None)
+            ) as request:
+                return _whole(send(request))
+        with self._request(route, session_key) as request:
             return _whole(send(request))
+
+    def _request(self, route: Route, session_key: object) -> Request:
+        return Request(
+            route,
+            observe=self._observe,
+            session=self._begin(route, session_key),
+        )
 
     def state(self) -> RouterState:
         """The current state of this router."""
@@ -251,6 +303,7 @@ class Router:
             table = table._replace(canary=None, weight=0)
         self._applied = table
         self._counters.start_salt(table.salt)
+        self._sessions.start_table(table)
         self._picker = RoutePicker(table, previous=self._picker)
         self._canary_check.set_canary(table.canary)
         if table.generation != self._generation:
@@ -277,8 +330,10 @@ class Router:
             "configErrors": self._routing.errors,
             "configError": problem[:_MAX_PROBLEM_CHARACTERS] if problem else None,
             "fileNeverChanges": self._file_never_changes,
+            "leaving": self._stopped.is_set(),
             "models": self._counters.models_in_use(self._possible_routes()),
             **self._counters.as_report(),
+            "sessions": self._sessions.as_report(self._clock()),
         }
 
     def _possible_routes(self) -> list[Route]:

@@ -116,6 +116,7 @@ _ROLLOUT: Final = {
     "CanaryUnreachable": f"{_CANARY}test_no_weight_before_every_agent_reaches_the_canary",
     "WaitingForAgents": f"{_CANARY}test_no_weight_before_every_agent_reaches_the_canary",
     "WaitingForSamples": f"{_CANARY}test_a_pause_lasts_until_there_are_enough_samples",
+    "BothTracksIll": f"{_CANARY}test_a_rollout_holds_while_both_tracks_are_ill_and_goes_on_afterwards",
     "Paused": f"{_CANARY}test_spec_paused_stops_before_the_next_step_until_it_is_unset",
     "ErrorRateBreached": "cases/test_rollout_truth.py::test_an_aborted_canary_keeps_the_numbers_that_decided",
     "LatencyBreached": "cases/test_rollout_truth.py::test_an_aborted_canary_keeps_the_numbers_that_decided",

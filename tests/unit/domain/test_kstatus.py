@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.kstatus import CURRENT, FAILED, IN_PROGRESS, kstatus
 from tests.unit.agentmodel.test_agentmodel_decide import AgentModelDriver, agent_model_state
+from tests.unit.rollout import sessions
 from tests.unit.rollout.rollout_driver import (
     HEALTHY,
     RolloutDriver,
@@ -132,7 +133,9 @@ def test_an_abort_by_its_author_or_by_the_canary_is_failed_once_it_is_done() -> 
     by_author = RolloutDriver(rollout_state()).run_until(is_watching)
     edited(by_author, abort=True)
     by_canary = RolloutDriver(rollout_state()).run_until(is_watching)
-    broken = replace(HEALTHY, canary=TrackCounters(requests=500, errors=90, p95_ms=80))
+    broken = replace(
+        HEALTHY, canary=TrackCounters(requests=500, errors=90, p95_ms=80), sessions=sessions.FAILING
+    )
     by_canary.state = replace(by_canary.state, reports=broken)
     for driver, reason in ((by_author, "AbortedByUser"), (by_canary, "ErrorRateBreached")):
         driver.run_until(has_ended)

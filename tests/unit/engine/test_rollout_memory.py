@@ -136,9 +136,7 @@ class ProgramsAndReports:
     ) -> None:
         raise AssertionError("not in these tests")
 
-    def summary(
-        self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
-    ) -> AgentReports:
+    def summary(self, namespace: str, agent: str, **_: Any) -> AgentReports:
         return self.reports
 
     def unconfirmed(self, *_: Any, pods: Sequence[str], **__: Any) -> tuple[str, ...]:

@@ -172,9 +172,7 @@ class Cloud:
     async def stop(self, name: str) -> None:
         self.evaluations.pop(name, None)
 
-    def summary(
-        self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
-    ) -> AgentReports:
+    def summary(self, namespace: str, agent: str, **_: Any) -> AgentReports:
         followed = 2 if self.in_sync else 1
         return AgentReports(
             expected=2,

@@ -6,90 +6,86 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.rollout.rollout_driver import HEALTHY
+from tests.unit.rollout.sessions import counts, reported
 
 from modelops.api.v1alpha1.rollout import Analysis
-from modelops.domain.rollout.analysis import Health, analyze, wilson_lower
-from modelops.ports import TrackCounters
-
-
-@st.composite
-def tracks(draw: st.DrawFn) -> TrackCounters:
-    requests = draw(st.integers(0, 5000))
-    return TrackCounters(
-        requests=requests, errors=draw(st.integers(0, requests)), p95_ms=draw(st.integers(0, 20_000))
-    )
-
+from modelops.domain.rollout.analysis import AnalysisResult, Health, judge_canary, judge_of
+from modelops.ports import AgentReports, SessionReports, TrackCounters
 
 limits = st.builds(
     Analysis,
     min_requests=st.integers(1, 1000),
     max_error_points=st.sampled_from(["0", "0.5", "2", "100"]),
+    max_error_percent=st.sampled_from([None, "1", "20"]),
     max_latency_ratio=st.sampled_from(["1", "1.5", "10"]),
     latency_floor_milliseconds=st.integers(0, 5000),
+    exclude_points=st.sampled_from([None, "5", "20"]),
 )
-SEVERITY = {Health.HEALTHY: 0, Health.WAITING: 1, Health.BREACHED: 2}
+
+
+@st.composite
+def tracks(draw: st.DrawFn) -> tuple[int, ...]:
+    sessions = draw(st.integers(1, 500))
+    return counts(sessions, failed=draw(st.integers(0, sessions)), slow=draw(st.integers(0, sessions)))
+
+
+def judged(reports: AgentReports, given: Analysis, *, weight: float = 0.2) -> AnalysisResult:
+    return judge_canary(reports, given, judge_of(given).judge(reports.sessions, weight=weight))
+
+
+def with_sessions(sessions: SessionReports, requests: int = 500) -> AgentReports:
+    return replace(HEALTHY, sessions=sessions, canary=TrackCounters(requests=requests))
 
 
 @given(tracks(), tracks(), limits, st.integers(1, 100))
-def test_more_errors_never_make_it_better(
-    stable: TrackCounters, canary: TrackCounters, given: Analysis, more: int
+def test_more_errors_never_take_a_breach_back(
+    stable: tuple[int, ...], canary: tuple[int, ...], given: Analysis, more: int
 ) -> None:
-    worse = replace(canary, errors=min(canary.requests, canary.errors + more))
-    if analyze(stable, canary, given).health is Health.BREACHED:
-        assert analyze(stable, worse, given).health is Health.BREACHED
-    assert SEVERITY[analyze(stable, worse, given).health] >= SEVERITY[analyze(stable, canary, given).health]
+    worse = counts(canary[0], failed=min(canary[0], canary[1] + more), slow=canary[5])
+    first = judged(with_sessions(reported(canary, stable)), given)
+    second = judged(with_sessions(reported(worse, stable)), given)
+    if first.health is Health.BREACHED:
+        assert second.health is Health.BREACHED
 
 
-@given(tracks(), tracks(), limits, st.integers(1, 20_000))
-def test_more_latency_never_makes_it_better(
-    stable: TrackCounters, canary: TrackCounters, given: Analysis, more: int
-) -> None:
-    slower = replace(canary, p95_ms=canary.p95_ms + more)
-    assert SEVERITY[analyze(stable, slower, given).health] >= SEVERITY[analyze(stable, canary, given).health]
+@given(limits, st.integers(0, 20_000))
+def test_silence_is_neither_health_nor_breach(given: Analysis, p95: int) -> None:
+    silent = replace(HEALTHY, canary=TrackCounters(p95_ms=p95))
+    assert judged(silent, given).health is Health.WAITING
 
 
-@given(tracks(), limits, st.integers(0, 20_000))
-def test_silence_is_neither_health_nor_breach(stable: TrackCounters, given: Analysis, p95: int) -> None:
-    assert analyze(stable, TrackCounters(p95_ms=p95), given).health is Health.WAITING
-
-
-@given(tracks(), tracks(), limits)
+@given(tracks(), tracks(), limits, st.integers(0, 1000))
 def test_health_takes_the_samples_that_were_asked_for(
-    stable: TrackCounters, canary: TrackCounters, given: Analysis
+    stable: tuple[int, ...], canary: tuple[int, ...], given: Analysis, requests: int
 ) -> None:
-    if analyze(stable, canary, given).health is Health.HEALTHY:
-        assert canary.requests >= given.min_requests
-
-
-@given(tracks(), tracks(), limits)
-def test_a_breach_takes_errors_or_latencies(
-    stable: TrackCounters, canary: TrackCounters, given: Analysis
-) -> None:
-    if analyze(stable, canary, given).health is Health.BREACHED:
-        assert canary.errors >= 3 or canary.requests >= 20
+    if judged(with_sessions(reported(canary, stable), requests), given).health is Health.HEALTHY:
+        assert requests >= given.min_requests
 
 
 @given(tracks(), limits)
-def test_a_canary_like_stable_is_never_breached_by_latency(track: TrackCounters, given: Analysis) -> None:
-    well = replace(track, errors=0)
-    assert analyze(well, well, given).health is not Health.BREACHED
+def test_a_canary_is_never_called_worse_without_stable_sessions(
+    canary: tuple[int, ...], given: Analysis
+) -> None:
+    alone = with_sessions(reported(canary, counts(0)))
+    if judged(alone, given.model_copy(update={"max_error_percent": None})).health is Health.BREACHED:
+        raise AssertionError("nothing is known of stable")
 
 
-@given(st.integers(1, 5000), st.data())
-def test_the_lower_end_is_below_the_rate_and_rises_with_it(requests: int, data: st.DataObject) -> None:
-    errors = data.draw(st.integers(0, requests))
-    lower = wilson_lower(errors, requests)
-    assert 0 <= lower <= errors / requests + 1e-12
-    if errors < requests:
-        assert wilson_lower(errors + 1, requests) >= lower
+@given(tracks(), limits, st.integers(1, 5))
+def test_agents_that_report_no_sessions_are_neither_health_nor_breach(
+    stable: tuple[int, ...], given: Analysis, processes: int
+) -> None:
+    reports = with_sessions(SessionReports(without_sessions=processes))
+    result = judged(reports, given)
+    assert result.health is Health.WAITING
+    assert "update the package in the agents" in result.message
 
 
-@given(st.integers(0, 50), st.integers(1, 50), st.integers(2, 20))
-def test_the_same_rate_over_more_requests_is_surer(errors: int, others: int, times: int) -> None:
-    requests = errors + others
-    assert wilson_lower(errors * times, requests * times) >= wilson_lower(errors, requests) - 1e-12
-
-
-def test_the_interval_agrees_with_a_published_value() -> None:
-    """Wilson 1927 for 10 of 100 at z = 1.96: 0.0552 (Newcombe 1998, table I, method 3, has such cases)."""
-    assert round(wilson_lower(10, 100, z=1.96), 4) == 0.0552
+@given(st.integers(1, 85))
+def test_what_breaches_an_absolute_limit_breaches_it_also_while_stable_fails(percent: int) -> None:
+    given = Analysis(max_error_percent=str(percent))
+    failing = reported(counts(400, failed=400), counts(400, failed=400))
+    assert judged(with_sessions(failing), given).health is Health.BREACHED
+    alike = given.model_copy(update={"max_error_percent": None})
+    assert judged(with_sessions(failing), alike).health is not Health.BREACHED

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.rollout import objects
+from tests.unit.rollout import objects, sessions
 from tests.unit.rollout.explorer import with_lower_weight
 from tests.unit.rollout.objects import AGENT
 from tests.unit.rollout.rollout_driver import (
@@ -20,14 +20,17 @@ from tests.unit.rollout.rollout_driver import (
     rollout_state,
 )
 
+from modelops.api.v1alpha1.rollout import Analysis
 from modelops.domain import agentsfile
+from modelops.domain.analysis import Judgement
 from modelops.domain.plan import WriteFile, WriteRecord, WriteStatus
 from modelops.domain.record import Record
 from modelops.domain.rollout.actions import RolloutFact
+from modelops.domain.rollout.analysis import judge_of
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.endpoint_cost import paid_seconds
 from modelops.domain.rollout.state import CanaryMeasurements
-from modelops.ports import AgentReports, TrackCounters
+from modelops.ports import AgentReports, SessionReports, SessionTrack, TrackCounters
 
 
 def driver_at_twenty_percent() -> RolloutDriver:
@@ -187,8 +190,8 @@ def test_spec_paused_stops_before_the_next_step_until_it_is_unset() -> None:
 
 # --- aborting
 
-BROKEN = replace(HEALTHY, canary=TrackCounters(requests=500, errors=60, p95_ms=80))
-SLOW = replace(HEALTHY, canary=TrackCounters(requests=500, errors=0, p95_ms=500))
+BROKEN = replace(HEALTHY, canary=TrackCounters(requests=500, errors=60, p95_ms=80), sessions=sessions.FAILING)
+SLOW = replace(HEALTHY, canary=TrackCounters(requests=500, errors=0, p95_ms=500), sessions=sessions.SLOW)
 
 
 @pytest.mark.parametrize(("reports", "reason"), [(BROKEN, "ErrorRateBreached"), (SLOW, "LatencyBreached")])
@@ -211,6 +214,56 @@ def test_a_breach_aborts_in_one_plan(reports: AgentReports, reason: str, paused:
     assert_back_on_stable(driver.run_until(has_ended), reason=reason)
     assert driver.state.rollout.status.rollback is not None
     assert driver.state.rollout.status.rollback.write_milliseconds == 40
+
+
+ILL = replace(
+    HEALTHY, sessions=sessions.reported(sessions.counts(100, failed=60), sessions.counts(2000, failed=1200))
+)
+
+
+@pytest.mark.parametrize("steps", [[{"setWeight": 20}, {"setWeight": 100}], [{"setWeight": 100}]])
+def test_a_rollout_holds_while_both_tracks_are_ill_and_goes_on_afterwards(steps: list[Any]) -> None:
+    item = objects.rollout(strategy={"canary": {"steps": steps}})
+    driver = RolloutDriver(rollout_state(item)).run_until(at_weight(steps[0]["setWeight"]))
+    evidence = replace(judge_of(Analysis()).judge(ILL.sessions, weight=0.2), judgement=Judgement.BOTH_ILL)
+    driver.state = replace(driver.state, reports=ILL, evidence=evidence)
+    for _ in range(5):
+        driver.pass_time(30)
+        driver.step()
+    assert driver.reason == "BothTracksIll"
+    assert at_weight(steps[0]["setWeight"])(driver.state)
+    driver.state = replace(driver.state, reports=HEALTHY, evidence=None)
+    assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+def test_a_pause_waits_until_the_difference_that_was_asked_for_is_excluded() -> None:
+    item = objects.rollout(analysis={"excludePoints": "10"})
+    driver = RolloutDriver(rollout_state(item)).run_until(is_watching)
+    few, enough = (replace(HEALTHY, sessions=settled(number)) for number in (31, 60))
+    driver.state = replace(driver.state, reports=few, measurements=CanaryMeasurements(healthy_seconds=1e6))
+    for _ in range(5):
+        driver.pass_time(30)
+        driver.step()
+    assert driver.reason == "WaitingForSamples"
+    assert "Whether it is 10 points worse" in driver.message
+    driver.state = replace(driver.state, reports=enough)
+    assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+def settled(number: int) -> SessionReports:
+    found = sessions.reported(sessions.counts(0))
+    return replace(found, canary=SessionTrack(folded=sessions.counts(number)))
+
+
+def test_agents_whose_router_reports_no_sessions_are_named_with_the_remedy() -> None:
+    driver = driver_in_pause()
+    old = replace(HEALTHY, sessions=replace(HEALTHY.sessions, without_sessions=1))
+    driver.state = replace(driver.state, reports=old, measurements=CanaryMeasurements(healthy_seconds=1e6))
+    for _ in range(5):
+        driver.pass_time(30)
+        driver.step()
+    assert driver.reason == "WaitingForSamples"
+    assert "update the package in the agents" in driver.message
 
 
 def test_the_time_until_the_last_agent_confirmed_is_added_later() -> None:
@@ -357,7 +410,7 @@ def test_an_abort_whose_write_is_refused_says_so_and_tries_again(latched: bool) 
     assert driver.reason == "Aborting"
     assert "webhook denied the request. The operator tries again" in conditions["RoutingPropagated"].message
     assert conditions["RoutingPropagated"].status == "False"
-    assert ("canary requests failed" in driver.message) is latched
+    assert ("canary sessions began with an error" in driver.message) is latched
     assert [type(step) for step in driver.plan().steps] == [WriteFile, WriteRecord]
     assert driver.run_until(has_ended).reason == ("ErrorRateBreached" if latched else "AbortedByUser")
 

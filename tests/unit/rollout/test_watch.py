@@ -13,19 +13,27 @@ from tests.unit.rollout.test_undo import undo_after
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.agentsfile import StableTarget, with_stable
-from modelops.ports import AgentReports, TrackCounters
+from modelops.ports import AgentReports, SessionReports, SessionTrack
 
 WATCHED = {**objects.canary(), "postPromotion": {"durationSeconds": 3600}}
 
 
+BEFORE = (1000, 3, 4, 1, 0, 0, 0)
+"""Sessions of v1.0.0 and their errors; its latencies are of no use later."""
+STABLE = SessionTrack(folded=(900, 2, 3, 1, 800, 40, 8), live=((6, (100, 1, 1, 0, 100, 5, 1)),))
+
+
 def watched() -> RolloutDriver:
-    """v1.1.0 was promoted and is watched for an hour; 2000 requests went to v1.0.0 while it was the canary."""
-    return RolloutDriver(rollout_state(objects.rollout(strategy=WATCHED))).run_until(has_ended)
+    """v1.1.0 was promoted and is watched for an hour; v1.0.0 had 1,000 sessions before."""
+    found = replace(HEALTHY, sessions=SessionReports(stable=STABLE))
+    state = rollout_state(objects.rollout(strategy=WATCHED), reports=found)
+    return RolloutDriver(state).run_until(has_ended)
 
 
-def reports(requests: int, errors: int) -> AgentReports:
-    """What agents have counted on their stable track since the canary began."""
-    return replace(HEALTHY, stable=TrackCounters(requests=2000 + requests, errors=4 + errors, p95_ms=90))
+def reports(sessions: int, errors: int) -> AgentReports:
+    """What agents have counted of the promoted version, which is their stable track now."""
+    counts = (sessions, errors, errors, errors, 0, 0, 0)
+    return replace(HEALTHY, sessions=SessionReports(stable=SessionTrack(live=((7, counts),))))
 
 
 def agent_of(rollout: RolloutDriver, found: AgentReports) -> AgentModelDriver:
@@ -36,7 +44,8 @@ def test_the_commit_of_a_promotion_begins_the_watch_with_all_that_it_needs() -> 
     record = watched().state.record
     assert record is not None
     assert record.watch is not None
-    assert (record.watch.version, record.watch.back, record.watch.requests) == ("v1.1.0", "v1.0.0", 2000)
+    assert (record.watch.version, record.watch.back) == ("v1.1.0", "v1.0.0")
+    assert record.watch.before == BEFORE
     assert record.watch.limits["maxErrorPoints"] == "2"
 
 
@@ -62,11 +71,11 @@ def test_a_breach_goes_back_by_itself_although_the_rollout_is_gone() -> None:
     )
 
 
-@pytest.mark.parametrize(("requests", "errors"), [(4000, 8), (0, 0), (-500, 0)])
+@pytest.mark.parametrize(("sessions", "errors"), [(4000, 12), (0, 0), (2, 2)])
 def test_a_healthy_or_silent_version_stays_and_the_watch_ends_with_its_time(
-    requests: int, errors: int
+    sessions: int, errors: int
 ) -> None:
-    agent = agent_of(watched(), reports(requests, errors)).run_until_idle()
+    agent = agent_of(watched(), reports(sessions, errors)).run_until_idle()
     assert agent.record.watch is not None
     agent.pass_time(3601)
     agent.run_until_idle()

@@ -40,7 +40,7 @@ def test_a_report_has_the_agreed_form(mount: Mount, recorder: Recorder) -> None:
     assert (method, path, authorization) == ("POST", "/v1/reports", "Bearer secret")
     assert set(report) == {
         "agent", "process", "pod", "generation", "salt", "canaryReachable", "canaryError", "configErrors",
-        "configError", "fileNeverChanges", "unkeyed", "tracks", "models",
+        "configError", "fileNeverChanges", "unkeyed", "tracks", "models", "sessions", "leaving",
     }  # fmt: skip
     assert set(report["tracks"]["stable"]) == {
         "sessions", "requests", "errors", "fallbacks", "latencyMs", "tokens", "costMicroUSD",
@@ -48,6 +48,9 @@ def test_a_report_has_the_agreed_form(mount: Mount, recorder: Recorder) -> None:
     assert set(report["tracks"]["canary"]["latencyMs"]) == {"p50", "p95", "count", "buckets"}
     assert (report["agent"], report["generation"], report["canaryReachable"]) == ("docs", 0, None)
     assert (report["tracks"]["stable"]["requests"], report["tracks"]["stable"]["tokens"]) == (1, 3)
+    assert set(report["sessions"]) == {"now", "oldest", "stable", "canary", "slowest"}
+    assert set(report["sessions"]["stable"]) == {"revision", "limits", "folded", "buckets"}
+    assert report["sessions"]["stable"]["buckets"][0][1:] == [1, 0, 0, 0, 0, 0, 0]
 
 
 def test_a_file_that_cannot_be_used_is_reported_until_it_can(mount: Mount, recorder: Recorder) -> None:
@@ -182,6 +185,7 @@ def test_closing_sends_a_last_report(mount: Mount, recorder: Recorder) -> None:
         eventually(lambda: recorder.reports)
         router.observe(router.pick("session"), ok=True, latency_ms=5.0)
     assert recorder.reports[-1]["tracks"]["stable"]["requests"] == 1
+    assert [report["leaving"] for report in recorder.reports].index(True) == len(recorder.reports) - 1
 
 
 def test_models_of_current_and_recent_requests_are_reported(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -10,8 +10,12 @@ from pydantic.alias_generators import to_camel
 from modelops.adapters.reports.latency import BUCKET_COUNT
 
 MAX_BODY_BYTES = 64 * 1024
+SESSION_COUNTS: Final = 7
+MAX_SESSION_BUCKETS: Final = 91
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+BucketBody = Annotated[list[Count], Field(min_length=SESSION_COUNTS + 1, max_length=SESSION_COUNTS + 1)]
+"""The bucket's number, and its counts."""
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 
 
@@ -63,6 +67,48 @@ class Tracks(_Part):
     canary: TrackBody
 
 
+class TrackSessions(_Part):
+    """Sessions of one track. Counts are sessions, first, touched, broken, timed, slow, very slow."""
+
+    revision: Annotated[str, Field(max_length=253)]
+    """The model that the sessions were on."""
+    limits: Annotated[list[Milliseconds], Field(min_length=2, max_length=2)] | None = None
+    """Latencies above which a session is slow and very slow; None where the process has none yet."""
+    folded: Annotated[list[Count], Field(min_length=SESSION_COUNTS, max_length=SESSION_COUNTS)]
+    buckets: Annotated[list[BucketBody], Field(max_length=MAX_SESSION_BUCKETS)] = []
+
+    @model_validator(mode="after")
+    def _flags_are_sessions(self) -> Self:
+        for counts in (self.folded, *(bucket[1:] for bucket in self.buckets)):
+            sessions, first, touched, broken, timed, slow, very_slow = counts
+            if max(first, broken) > touched or touched > sessions or timed > sessions:
+                raise ValueError(f"{counts} has more failed or timed sessions than sessions")
+            if slow > timed or very_slow > slow:
+                raise ValueError(f"{counts} has more slow sessions than timed ones")
+        return self
+
+
+class Sessions(_Part):
+    """The sessions of a process: since it started for its stable model, and since the salt changed for the canary."""
+
+    now: Count
+    """Number of the bucket of 10 s in which the report was made, on the clock of the process."""
+    oldest: Count
+    """Buckets below this number are in `folded`."""
+    stable: TrackSessions
+    canary: TrackSessions
+    slowest: Annotated[
+        list[Annotated[list[Count], Field(min_length=2, max_length=2)]], Field(max_length=BUCKET_COUNT)
+    ] = []
+    """Stable sessions without limits by their slowest request: (number of the latency's bucket, sessions)."""
+
+    @model_validator(mode="after")
+    def _latencies_have_buckets(self) -> Self:
+        if any(bucket >= BUCKET_COUNT for bucket, _ in self.slowest):
+            raise ValueError(f"slowest names a bucket of latency above {BUCKET_COUNT - 1}")
+        return self
+
+
 class ReportBody(_Part):
     """The report of one process. `namespace` and `models` are optional."""
 
@@ -80,5 +126,9 @@ class ReportBody(_Part):
     """Why the process cannot use the newest version of the file; None where it does."""
     file_never_changes: bool = False
     """Whether the process has the file only by a mount that the kubelet never updates (`subPath`)."""
+    leaving: bool = False
+    """Whether this is the last report of a process that ends."""
     models: Annotated[list[Name], Field(max_length=8)] = []
     tracks: Tracks
+    sessions: Sessions | None = None
+    """None from a router that is older: nothing is known of its sessions."""

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from modelops.adapters.reports.body import ReportBody
+from modelops.adapters.reports.latency_limits import SessionLimits
 from modelops.adapters.reports.salt_counters import SaltCounters
-from modelops.ports import AgentReports, Clock, TrackCounters
+from modelops.adapters.reports.sessions import (
+    BUCKET_SECONDS,
+    NO_COUNTS,
+    Counts,
+    ProcessSessions,
+    ProcessTrack,
+    add,
+    sum_tracks,
+)
+from modelops.ports import AgentReports, Clock, LatencyLimits, SessionReports, TrackCounters
 
 IN_SYNC_SECONDS: Final = 15.0
 EXPIRES_SECONDS: Final = 60.0
@@ -29,6 +39,8 @@ class ProcessEntry:
     """Empty where the token proves no namespace; the report then counts for that agent in every namespace."""
     report: ReportBody
     arrived: float
+    sessions: ProcessSessions | None = None
+    """Merged over all its reports; None from a router that reports none."""
 
 
 class ReportStore:
@@ -56,17 +68,53 @@ class ReportStore:
         self._entries: OrderedDict[tuple[str, str, str], ProcessEntry] = OrderedDict()
         self._counts: Counter[str] = Counter()
         self._by_salt: OrderedDict[tuple[str, str, str], SaltCounters] = OrderedDict()
+        self._limits = SessionLimits()
+        self._ended_stable: OrderedDict[tuple[str, str, str], Counts] = OrderedDict()
 
-    def record(self, report: ReportBody, *, namespace: str = "") -> None:
-        """Replaces the last report of the process."""
+    def record(self, report: ReportBody, *, namespace: str = "") -> dict[str, Any] | None:
+        """Replaces the last report of the process. Returns what it should count its sessions by; None: as it does."""
         key = (namespace, report.agent, report.process)
         previous = self._entries.pop(key, None)
-        self._entries[key] = ProcessEntry(namespace=namespace, report=report, arrived=self._clock.monotonic())
+        self._entries[key] = ProcessEntry(
+            namespace=namespace,
+            report=report,
+            arrived=self._clock.monotonic(),
+            sessions=self._sessions_after(previous, report),
+        )
         if previous is None:
             self._make_room(namespace)
         if previous is None or _significant_fields(previous.report) != _significant_fields(report):
             self.version += 1
             self._on_change(namespace, report.agent)
+        return self._answer(self._entries[key])
+
+    def _sessions_after(self, previous: ProcessEntry | None, report: ReportBody) -> ProcessSessions | None:
+        before = previous.sessions if previous is not None else None
+        if report.sessions is None:
+            return before
+        if previous is not None and before is not None and previous.report.salt != report.salt:
+            before = replace(before, canary=ProcessTrack())
+        return ProcessSessions.after(before, report.sessions, now=self._bucket())
+
+    def _bucket(self) -> int:
+        """The number of the current bucket of 10 s on the operator's clock."""
+        return int(self._clock.now().timestamp() // BUCKET_SECONDS)
+
+    def _answer(self, entry: ProcessEntry) -> dict[str, Any] | None:
+        said = entry.sessions
+        if said is None or entry.report.sessions is None:
+            return None
+        agent, revision = entry.report.agent, said.stable.revision
+        others = (
+            e.sessions
+            for e in self._entries.values()
+            if e.report.agent == agent
+            and e.namespace == entry.namespace
+            and e.sessions is not None
+            and e.sessions.stable.revision == revision
+        )
+        limits = self._limits.learn(entry.namespace, agent, said, others)
+        return self._limits.answer(limits, agent, entry.report.salt, said)
 
     def _make_room(self, namespace: str) -> None:
         count = self._counts[namespace] = self._counts[namespace] + 1
@@ -86,19 +134,34 @@ class ReportStore:
 
     def _add_to_sums(self, entry: ProcessEntry) -> None:
         report = entry.report
+        if entry.sessions is not None:
+            stable = entry.sessions.stable
+            key = entry.namespace, report.agent, stable.revision
+            self._ended_stable[key] = add((self._ended_stable.pop(key, NO_COUNTS), stable.total()))
+            if len(self._ended_stable) > MAX_SALTS:
+                self._ended_stable.popitem(last=False)
         for (namespace, agent, salt), counters in self._by_salt.items():
             if (agent, salt) == (report.agent, report.salt) and entry.namespace in {"", namespace}:
-                counters.add_removed(report)
+                counters.add_removed(report, entry.sessions)
 
     def summary(
-        self, namespace: str, agent: str, *, generation: int, salt: str, pods: Sequence[str] | None
+        self,
+        namespace: str,
+        agent: str,
+        *,
+        generation: int,
+        salt: str,
+        pods: Sequence[str] | None,
+        latency: LatencyLimits | None = None,
     ) -> AgentReports:
         """The sum of an agent's reports. Counts Pods if `pods` is given, else processes.
 
         A Pod is in sync when all its processes are. Only counters under `salt` are summed, so a process that has
-        not adopted the salt yet adds nothing. A process that is silent, or whose Pod is deleted, is no longer
-        expected, but its counters stay in the sums.
+        not adopted the salt yet adds nothing. A process that is silent, that said that it ends, or whose Pod is
+        deleted, is no longer expected, but its counters stay in the sums.
         """
+        if latency is not None:
+            self._limits.allow(agent, salt, latency)
         now = self._clock.monotonic()
         heard = self._heard(namespace, agent, pods)
         synced = [entry for entry in heard if _in_sync(entry, generation=generation, now=now)]
@@ -127,6 +190,7 @@ class ReportStore:
             canary_errors=_canary_errors(heard),
             stable=stable,
             canary=canary,
+            sessions=self._sessions(namespace, agent, salt, heard=heard),
             newest_seconds=min((now - entry.arrived for entry in heard), default=0.0),
             models_in_use=tuple(sorted({model for entry in heard for model in entry.report.models})),
         )
@@ -170,11 +234,50 @@ class ReportStore:
         counters.set_expected_pods(pods, reports=reports)
         return counters.tracks(reports)
 
+    def _sessions(
+        self, namespace: str, agent: str, salt: str, *, heard: Sequence[ProcessEntry]
+    ) -> SessionReports:
+        """The sessions of both tracks: the canary's under the salt, and stable's, also those before the salt.
+
+        Stable is the model that the processes under this salt report as stable.
+        """
+        without = sum(entry.sessions is None for entry in heard)
+        counters = self._by_salt.get((namespace, agent, salt))
+        known = [
+            (entry, entry.sessions)
+            for entry in self._entries_of(namespace, agent)
+            if entry.sessions is not None and (counters is None or counters.counts(entry.report))
+        ]
+        under_salt = [(entry, said) for entry, said in known if entry.report.salt == salt]
+        if not under_salt:
+            return SessionReports(without_sessions=without)
+        newest, said = max(under_salt, key=lambda pair: pair[0].arrived)
+        revision, now = said.stable.revision, self._bucket()
+        limits = self._limits.of_stable(newest.namespace, agent, revision)
+        ended = [self._ended_stable.get((space, agent, revision), NO_COUNTS) for space in {namespace, ""}]
+        return SessionReports(
+            stable=sum_tracks(
+                [said.stable for _, said in known if said.stable.revision == revision],
+                removed=add(ended),
+                limits=limits,
+                now=now,
+            ),
+            canary=sum_tracks(
+                [said.canary for _, said in under_salt],
+                removed=counters.removed_sessions if counters is not None else NO_COUNTS,
+                limits=self._limits.of_canary(limits, agent, salt),
+                now=now,
+            ),
+            without_sessions=without,
+        )
+
     def processes(self, namespace: str, agent: str) -> tuple[ProcessEntry, ...]:
-        """The processes that reported recently, for people and metrics."""
+        """The processes that reported recently and have not said that they end, for people and metrics."""
         now = self._clock.monotonic()
         return tuple(
-            entry for entry in self._entries_of(namespace, agent) if now - entry.arrived <= EXPIRES_SECONDS
+            entry
+            for entry in self._entries_of(namespace, agent)
+            if now - entry.arrived <= EXPIRES_SECONDS and not entry.report.leaving
         )
 
     def _entries_of(self, namespace: str, agent: str) -> Iterable[ProcessEntry]:
@@ -222,6 +325,7 @@ def _significant_fields(report: ReportBody) -> tuple[object, ...]:
         report.config_errors,
         report.config_error,
         report.file_never_changes,
+        report.leaving,
         canary.requests,
         canary.errors,
         canary.fallbacks,

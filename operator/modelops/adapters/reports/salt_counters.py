@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from modelops.adapters.reports.body import ReportBody
 from modelops.adapters.reports.counters import ZERO_COUNTERS, Counters, sum_counters
+from modelops.adapters.reports.sessions import NO_COUNTS, ProcessSessions, add, untimed
 from modelops.ports import TrackCounters
 
 
@@ -20,6 +21,8 @@ class SaltCounters:
         self._stable: Counters = ZERO_COUNTERS
         self._canary: Counters = ZERO_COUNTERS
         self._pods: frozenset[str] | None = frozenset()
+        self.removed_sessions = NO_COUNTS
+        """Canary sessions of processes that the store has removed."""
 
     def set_expected_pods(self, pods: Sequence[str] | None, *, reports: Iterable[ReportBody]) -> None:
         """Sets the expected Pods; None: every process counts.
@@ -32,9 +35,15 @@ class SaltCounters:
             earlier = self._pods or ()
             self._pods = frozenset(pods) | {report.pod for report in reports if report.pod in earlier}
 
-    def add_removed(self, report: ReportBody) -> None:
+    def counts(self, report: ReportBody) -> bool:
+        """Whether the process is of a Pod that is or was expected."""
+        return self._pods is None or report.pod in self._pods
+
+    def add_removed(self, report: ReportBody, sessions: ProcessSessions | None) -> None:
         """Adds the last report of a process that the store removes."""
         self._stable, self._canary = self._sums_with((report,))
+        if sessions is not None and self.counts(report):
+            self.removed_sessions = add((self.removed_sessions, untimed(sessions.canary.total())))
 
     def tracks(self, reports: Iterable[ReportBody]) -> tuple[TrackCounters, TrackCounters]:
         """The sums of stable and canary, over these processes and the removed ones."""
@@ -42,7 +51,7 @@ class SaltCounters:
         return stable.as_track(), canary.as_track()
 
     def _sums_with(self, reports: Iterable[ReportBody]) -> tuple[Counters, Counters]:
-        counted = [report.tracks for report in reports if self._pods is None or report.pod in self._pods]
+        counted = [report.tracks for report in reports if self.counts(report)]
         return (
             sum_counters((self._stable, *(Counters.of(tracks.stable) for tracks in counted))),
             sum_counters((self._canary, *(Counters.of(tracks.canary) for tracks in counted))),

@@ -183,8 +183,8 @@ class ReportServer:
             return _refusal(400, f"{place}: {first['msg']}")
         if caller.pod:
             report = report.model_copy(update={"pod": caller.pod})
-        self._store.record(report, namespace=caller.namespace or report.namespace)
-        return web.Response(status=204)
+        limits = self._store.record(report, namespace=caller.namespace or report.namespace)
+        return web.json_response({"sessionLimits": limits}) if limits else web.Response(status=204)
 
 
 def _refusal(status: int, message: str) -> web.Response:

@@ -311,7 +311,10 @@ class Strategy(
 
 
 class Analysis(ApiModel):
-    """Limits that abort the rollout when the canary exceeds them. The data are reports of the agents' processes."""
+    """Limits that abort the rollout when the canary exceeds them. The data are reports of the agents' processes.
+
+    The canary is compared session by session. A canary that is as good as stable is aborted in under 1 of 100 rollouts.
+    """
 
     min_requests: int = Field(
         default=50,
@@ -321,20 +324,46 @@ class Analysis(ApiModel):
     )
     max_error_points: Points = Field(
         default="2",
-        description="Limit in percentage points by which the canary's error rate may exceed the stable track's.",
+        description="Percentage points by which the canary's share of sessions with an error may exceed the stable "
+        "track's. The rollout is aborted when it is shown that the canary exceeds it.",
+    )
+    max_error_percent: (
+        Annotated[
+            Points,
+            Rule("double(self) > 0.0", "write a percentage above 0, such as 20, or leave the field out"),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Absolute limit of the canary's share of sessions with an error, in percent. The rollout is "
+        "aborted when it is shown that the canary exceeds it, also while the stable track fails as often. If it is "
+        "empty, the canary is only compared with the stable track.",
     )
     max_latency_ratio: Annotated[
         Fraction, Rule("double(self) >= 1.0", "write a factor of at least 1, such as 1.5")
     ] = Field(
         default="1.5",
-        description="Limit of the ratio of the canary's 95th percentile of latency to the stable track's, "
-        "as a decimal string.",
+        description="Factor by which the slowest request of the canary's sessions may be slower than that of the "
+        "stable track's, as a decimal string. The rollout is aborted when it is shown that the canary exceeds it.",
     )
     latency_floor_milliseconds: int = Field(
         default=100,
         ge=0,
         le=600000,
-        description="95th percentile of latency, in milliseconds, below which the canary is never aborted for latency.",
+        description="Latency in milliseconds below which no session of the canary counts as slow.",
+    )
+    exclude_points: (
+        Annotated[
+            Points,
+            Rule("double(self) > 0.0", "write percentage points above 0, such as 10, or leave the field out"),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Difference in percentage points that a pause waits to exclude: it ends only when it is shown with "
+        "a confidence of 95 percent that the canary's share of sessions with an error is above the stable track's by "
+        "less. Where nothing fails, it takes 65, 32 or 15 sessions for 5, 10 or 20 points. If it is empty, no pause "
+        "waits for it.",
     )
 
 
@@ -797,6 +826,13 @@ class Intent(StatusModel):
 class TrackSummary(StatusModel):
     """The reports of the agents about one track since the rollout began."""
 
+    sessions: int = Field(
+        default=0,
+        ge=0,
+        description="Number of sessions that the comparison knows. Those of the stable track include earlier ones.",
+    )
+    failed_sessions: int = Field(default=0, ge=0, description="Number of these sessions that had an error.")
+
     requests: int = Field(default=0, ge=0, description="Number of requests on this track.")
     errors: int = Field(default=0, ge=0, description="Number of requests that failed.")
     latency_p95_milliseconds: int = Field(
@@ -819,7 +855,19 @@ class AnalysisStatus(StatusModel):
     verdict: str = Field(
         default="",
         max_length=32,
-        description="Verdict of the analysis: Healthy, Waiting (too few requests) or Breached.",
+        description="Verdict of the analysis: Healthy (not shown to be worse), Waiting (too little known), BothIll "
+        "(stable fails as well) or Breached.",
+    )
+    evidence: Measured = Field(
+        default="",
+        description="Evidence that the canary is worse, as a decimal string. From 100 on the rollout is aborted.",
+    )
+    excluded_points: int | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="The canary's share of sessions with an error is above the stable track's by less than these "
+        "percentage points, with a confidence of 95 percent. Empty while not even 20 points are excluded.",
     )
     message: str = Field(
         default="", max_length=512, description="Numbers that the verdict follows from, for people."

@@ -7,12 +7,15 @@ from datetime import datetime
 from modelops.api.v1alpha1.rollout import Analysis
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.state import State
+from modelops.domain.analysis import Judgement
+from modelops.domain.analysis.metrics import only_errors
 from modelops.domain.plan import Announce, Plan, WriteRecord
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import BY_WATCH, Record, Undo, Watch
-from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze
+from modelops.domain.rollout.analysis import AnalysisResult, Health, judge_of, told
 from modelops.domain.rollout.state import same_target
 from modelops.domain.undo import accepted, field_undo
-from modelops.ports import AgentReports, TrackCounters
+from modelops.ports import AgentReports, SessionReports, SessionTrack
 
 POLL_SECONDS = 5.0
 """Agents report every 5 s, and a report of stable's numbers alone is no event."""
@@ -63,20 +66,31 @@ def go_back(state: State, record: Record, watch: Watch, found: AnalysisResult) -
 
 
 def watched_health(watch: Watch, reports: AgentReports | None) -> AnalysisResult | None:
-    """The promoted version's numbers since the promotion, against those of the version before; None without reports.
+    """Whether the promoted version's sessions are shown to fail more than those of the version before; None if not.
 
-    The one place where the watch uses the canary's analysis. Processes count both versions as their stable track, under
-    the salt of the rollout that promoted: what was counted before the promotion is taken off.
+    The one place where the watch uses the canary's analysis. Agents count the promoted version as their stable track
+    now, from zero. There is no other track to compare it with, so a fault of the provider counts as its own, and its
+    latency is not judged: its limits would come from itself.
     """
-    if reports is None:
+    if reports is None or not sum(watch.before):
         return None
-    before = TrackCounters(requests=watch.requests, errors=watch.errors, p95_ms=watch.p95_ms)
-    since = TrackCounters(
-        requests=max(0, reports.stable.requests - before.requests),
-        errors=max(0, reports.stable.errors - before.errors),
-        p95_ms=reports.stable.p95_ms,
+    limits = Analysis.model_validate(watch.limits)
+    sessions = SessionReports(
+        stable=SessionTrack(folded=watch.before),
+        canary=SessionTrack(
+            folded=only_errors(reports.sessions.stable.folded),
+            live=tuple((index, only_errors(counts)) for index, counts in reports.sessions.stable.live),
+        ),
     )
-    return analyze(before, since, Analysis.model_validate(watch.limits))
+    evidence = judge_of(limits).judge(sessions, weight=1.0)
+    if evidence.judgement not in (Judgement.WORSE, Judgement.OVER_LIMIT):
+        return None
+    return AnalysisResult(
+        health=Health.BREACHED,
+        reason=RolloutReason.ErrorRateBreached,
+        message=f"{told(evidence.canary, evidence.leading)} sessions {evidence.leading.words}; of {watch.back} "
+        f"{told(evidence.stable, evidence.leading)}. A false alarm in under 1 of 100 promotions",
+    )
 
 
 def seconds_until_next_look(state: State) -> float | None:

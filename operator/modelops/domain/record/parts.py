@@ -146,10 +146,8 @@ class Watch(RecordPart):
     name: str
     limits: dict[str, Any] = Field(default_factory=dict)
     """`spec.analysis` of that Rollout, which may be deleted."""
-    requests: int = 0
-    """Requests of the version before, while the promoted one was the canary, with the two numbers that follow."""
-    errors: int = 0
-    p95_ms: int = 0
+    before: tuple[int, ...] = ()
+    """Sessions of the version before and their errors (`domain.analysis.metrics`); empty where none was reported."""
 
 
 class RegistryEntry(RecordPart):

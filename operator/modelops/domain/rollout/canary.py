@@ -16,12 +16,20 @@ from modelops.api.v1alpha1.rollout import (
     RolloutPhase,
     TrackSummary,
 )
+from modelops.domain.analysis import METRICS, Evidence
+from modelops.domain.analysis.metrics import TOUCHED, Counts
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import CountHealthyTime, ResetHealthyTime, RolloutFact, RolloutPlan
 from modelops.domain.rollout.advance import advance
-from modelops.domain.rollout.analysis import AnalysisResult, Health, analyze, canary_error_words, judge_canary
+from modelops.domain.rollout.analysis import (
+    AnalysisResult,
+    Health,
+    canary_error_words,
+    judge_canary,
+    judge_of,
+)
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
@@ -30,6 +38,20 @@ from modelops.ports import TrackCounters
 
 REPORT_GRACE_SECONDS: Final = 15.0
 """Agents report every 5 s, and a report counts for 15 s: a shorter wait is not written to the status."""
+
+
+def evidence_of(state: State) -> Evidence:
+    """What the sessions show: with the bets of earlier reports, or from these reports alone."""
+    if state.evidence is not None or state.reports is None:
+        return state.evidence or Evidence()
+    intent = state.rollout.status.intent
+    weight = (intent.weight if intent else 0) / 100
+    return judge_of(state.rollout.spec.analysis).judge(state.reports.sessions, weight=weight)
+
+
+def judged(state: State) -> AnalysisResult:
+    """The canary's health now; the agents have reported."""
+    return judge_canary(state.require_reports(), state.rollout.spec.analysis, evidence_of(state))
 
 
 def canary_steps(state: State) -> tuple[CanaryStep, ...]:
@@ -48,7 +70,7 @@ def abort_on_breach(state: State) -> RolloutPlan | None:
         return None
     if not state.holds_agent_lock:
         return None
-    result = judge_canary(reports, state.rollout.spec.analysis)
+    result = judge_canary(reports, state.rollout.spec.analysis, evidence_of(state))
     if result.health is not Health.BREACHED:
         return None
     times = RollbackTimes(
@@ -160,7 +182,7 @@ def take_next_step(state: State) -> RolloutPlan:
         if waiting is not None:
             return waiting
     if position >= len(steps) or steps[position].set_weight is not None:
-        held = rest_is_not_approved(state)
+        held = both_tracks_are_ill(state) or rest_is_not_approved(state)
         if held is not None:
             return held
     if position >= len(steps):
@@ -200,6 +222,16 @@ def take_next_step(state: State) -> RolloutPlan:
     )
 
 
+def both_tracks_are_ill(state: State) -> RolloutPlan | None:
+    """Judged again right before a raise or a promotion: while stable fails as well, the canary shows nothing."""
+    if state.require_intent().weight == 0:
+        return None
+    result = judged(state)
+    if result.health is not Health.BOTH_ILL:
+        return None
+    return hold_step(state, result.reason, result.message, after=state.settings.poll_seconds)
+
+
 def seconds_to_propagate(state: State) -> int | None:
     """Seconds since the weight of this step was written, which every agent has confirmed by now; None at weight 0."""
     began = state.rollout.status.step_started_at
@@ -210,8 +242,7 @@ def seconds_to_propagate(state: State) -> int | None:
 
 def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:
     """Waits until the canary was healthy for the pause's seconds; too few requests do not count as healthy."""
-    reports = state.require_reports()
-    result = analyze(reports.stable, reports.canary, state.rollout.spec.analysis)
+    result = judged(state)
     recorded = state.rollout.status.analysis.healthy_seconds if state.rollout.status.analysis else 0
     counted = recorded + state.measurements.healthy_seconds
     if result.health is Health.HEALTHY and counted >= pause.duration_seconds:
@@ -222,7 +253,8 @@ def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:
     write_interval = max(5.0, pause.duration_seconds / 20)
     began = state.rollout.status.step_started_at
     overdue = began is not None and state.now - began >= timedelta(seconds=pause.duration_seconds)
-    reason = result.reason if result.health is Health.HEALTHY or overdue else RolloutReason.Watching
+    told = overdue or result.health in (Health.HEALTHY, Health.BOTH_ILL)
+    reason = result.reason if told else RolloutReason.Watching
     if state.rollout.status.reason != reason.value:
         status = with_phase(
             state,
@@ -255,15 +287,23 @@ def analysis_at_new_weight(state: State) -> AnalysisStatus:
 
 def summarize_analysis(state: State, result: AnalysisResult | None, healthy_seconds: int) -> AnalysisStatus:
     """The reports and the verdict as the status has them."""
-    reports = state.reports
+    reports, evidence = state.reports, evidence_of(state)
 
-    def track(of: TrackCounters) -> TrackSummary:
-        return TrackSummary(requests=of.requests, errors=of.errors, latency_p95_milliseconds=of.p95_ms)
+    def track(of: TrackCounters, sessions: Counts) -> TrackSummary:
+        return TrackSummary(
+            sessions=sessions[0],
+            failed_sessions=sessions[METRICS[TOUCHED].flag],
+            requests=of.requests,
+            errors=of.errors,
+            latency_p95_milliseconds=of.p95_ms,
+        )
 
     return AnalysisStatus(
         healthy_seconds=healthy_seconds,
-        stable=track(reports.stable) if reports else None,
-        canary=track(reports.canary) if reports else None,
+        stable=track(reports.stable, evidence.stable) if reports else None,
+        canary=track(reports.canary, evidence.canary) if reports else None,
         verdict=result.health.value if result else "",
         message=result.message[:512] if result else "",
+        evidence=f"{min(evidence.value, 1e9):.3g}" if evidence.sessions else "",
+        excluded_points=evidence.excluded_points,
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
+from modelops.domain.analysis.metrics import NO_COUNTS, add, only_errors
 from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record, Target, Watch
@@ -18,7 +19,6 @@ from modelops.domain.rollout.state import State, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import require_promoted_target
 from modelops.domain.undo import without_undone
-from modelops.ports import TrackCounters
 
 
 def promote(state: State) -> RolloutPlan:
@@ -102,7 +102,10 @@ def watch_after(state: State, target: Target) -> Watch | None:
     asked, record, reports = state.rollout.spec.strategy.post_promotion, state.require_record(), state.reports
     if asked is None:
         return None
-    before = reports.stable if reports is not None else TrackCounters()
+    before = NO_COUNTS
+    if reports is not None:
+        stable = reports.sessions.stable
+        before = only_errors(add((stable.folded, *(counts for _, counts in stable.live))))
     return Watch(
         version=target.version,
         back=record.stable.version,
@@ -110,9 +113,7 @@ def watch_after(state: State, target: Target) -> Watch | None:
         uid=state.uid,
         name=state.rollout.metadata.name,
         limits=state.rollout.spec.analysis.wire(),
-        requests=before.requests,
-        errors=before.errors,
-        p95_ms=before.p95_ms,
+        before=before,
     )
 
 

@@ -10,6 +10,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import CandidateStatus, Intent, Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.domain.agentsfile import AgentEntry, RoutingBlock, StableTarget
+from modelops.domain.analysis import Evidence
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.record import ActiveRollout, Record, Target
@@ -95,6 +96,8 @@ class State:
     measurements: CanaryMeasurements = field(default_factory=CanaryMeasurements)
     reports: AgentReports | None = None
     """For the intended generation; None where no router has reported and no Pod is expected."""
+    evidence: Evidence | None = None
+    """What the sessions of the reports show, with the bets of earlier reports; None: judged from these alone."""
 
     endpoint: Endpoint | Outage | Unseen | None = UNSEEN
     answers: bool | Unseen = UNSEEN
