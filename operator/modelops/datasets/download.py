@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,10 +103,10 @@ class DownloadedDataset:
                 yield Example(**json.loads(line))
 
 
-def connect_langsmith(*, seconds: float = 300.0) -> Client:
+def connect_langsmith(*, seconds: float | None = None) -> Client:
     """A LangSmith client from `LANGSMITH_ENDPOINT` and `LANGSMITH_API_KEY`.
 
-    `seconds`: the longest time of a request, with its retries.
+    `seconds`: the longest time of a request, with its retries; None for the connection's own.
 
     Raises ProgramFailure LangSmithUnauthorized where one of them is missing.
     """
@@ -116,13 +116,13 @@ def connect_langsmith(*, seconds: float = 300.0) -> Client:
                 "LangSmithUnauthorized",
                 f"{variable} is not set for this program; name a Secret in spec.secretRefs.langsmith",
             )
-    return LangSmithConnection(
+    connection = LangSmithConnection(
         api_url=os.environ["LANGSMITH_ENDPOINT"],
         api_key=os.environ["LANGSMITH_API_KEY"],
         web_url=os.environ.get("LANGSMITH_WEB_URL") or None,
         workspace_id=os.environ.get("LANGSMITH_WORKSPACE_ID") or None,
-        call_seconds=seconds,
-    ).client()
+    )
+    return (connection if seconds is None else replace(connection, call_seconds=seconds)).client()
 
 
 def download_dataset(
