@@ -97,7 +97,7 @@ def test_the_example_agent_answers_with_exactly_the_model_that_it_is_asked_to_us
     }
     texts = {(one["example"], one["arm"]): one["text"] for one in answers}
     assert all(texts[e, "baseline"] != texts[e, "candidate"] for e, _ in texts)
-    assert any("the agent makes 1.0 calls of the model for an answer" in one for one in found["findings"])
+    assert any("calls of the model for an answer: 1.0 on average" in one for one in found["findings"])
 
 
 def test_a_wrong_token_is_found_before_anything_is_paid(

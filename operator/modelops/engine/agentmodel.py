@@ -285,7 +285,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         uid, attempt, key = action.uid, action.attempt, action.key
         if next(with_uid(self._reader.cache, uid), None) is not None:
             return {"outcome": "the object exists, but this operator cannot read it"}
-        if state.secret_problem and not state.can_clean_up:
+        if state.lacks_hub_token:
             return {"outcome": f"waits for credentials: {state.secret_problem}"}
         reservation = record.reservations[key]
         label = reservation.label or attempt_label(installation=self._installation, uid=uid, attempt=attempt)

@@ -29,6 +29,7 @@ from modelops.domain.rollout.actions import (
 from modelops.domain.rollout.analysis import Health, judge_canary, judge_of, latency_limits
 from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
+from modelops.domain.rollout.evaluation import is_undo
 from modelops.domain.rollout.evaluation_scores import asked_agent
 from modelops.domain.rollout.state import CanaryMeasurements, File, RolloutSettings, State
 from modelops.domain.rollout.status import TERMINAL
@@ -148,7 +149,9 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             rebase=memory.rebase,
             file_refusal=memory.file_refusal,
         )
-        credentials, problem = await self._credentials.read(namespace, agent)
+        credentials, problem = await self._credentials.read(
+            namespace, agent, only_hugging_face=is_undo(state)
+        )
         reports = self._reports(state, agent)
         evidence = self._evidence(state, memory, reports)
         state = replace(

@@ -24,6 +24,7 @@ from modelops.evaluation.chat_connection import CONNECT_SECONDS
 from modelops.evaluation.line_journal import LineJournal
 from modelops.evaluation.model_client import LONGEST_WAIT_SECONDS, is_final
 from modelops.evaluation.reply import amount, failure_of, text_of_body
+from modelops.grammar import counted
 
 BATCH: Final = 32
 MOST_CHARACTERS: Final = 8000
@@ -156,7 +157,7 @@ def read_vectors(answer: Any, texts: Sequence[str]) -> tuple[dict[str, Vector], 
     data = getattr(answer, "data", None)
     if not isinstance(data, list) or len(data) != len(texts):
         count = len(data) if isinstance(data, list) else "no"
-        return {}, f"{count} vectors for {len(texts)} texts"
+        return {}, f"{count} vectors for {counted(len(texts), 'text')}"
     found: dict[int, Vector] = {}
     why = ""
     for place, one in enumerate(data):

@@ -341,7 +341,7 @@ def _agent_findings(request: Request, answers: Sequence[Answer]) -> list[str]:
             continue
         made = sum(a.model_calls or 0 for a in told)
         findings.append(
-            f"{arm}: the agent makes {made / len(told):.1f} calls of the model for an answer, at most "
+            f"{arm}: calls of the model for an answer: {made / len(told):.1f} on average, at most "
             f"{max(a.model_calls or 0 for a in told)}"
         )
         longer = sum((a.prompt_tokens or 0) > rule.max_prompt_tokens * (a.model_calls or 1) for a in told)

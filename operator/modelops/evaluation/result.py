@@ -84,8 +84,8 @@ def looks_in_words(looks: Sequence[Mapping[str, Any]]) -> str:
         return "The first of two looks decides. "
     first = looks[0]
     return (
-        f"The first look at {first['examples']} examples decided nothing (difference {first['differencePoints']} "
-        f"points, error {first['errorPercent']} %); this is the second, at all of them. "
+        f"The first look at {counted(first['examples'], 'example')} decided nothing (difference "
+        f"{first['differencePoints']} points, error {first['errorPercent']} %); this is the second, at all of them. "
     )
 
 

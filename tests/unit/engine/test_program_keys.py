@@ -147,6 +147,7 @@ def test_an_embedding_service_gets_the_key_of_its_kind(service: str, value: str)
         hugging_face=ProgramSecret(value="hf"),
         langsmith=ProgramSecret(value="ls"),
         open_router=ProgramSecret(value="or"),
+        agent=ProgramSecret(value="agent"),
     )
     given = program_secrets({**INPUT, "similarity": {"model": "m", "service": service}}, known)
     assert given["MODELOPS_EMBEDDINGS_KEY"].value == value

@@ -114,6 +114,8 @@ class RolloutDriver:
     facts: dict[str, Any] = field(default_factory=dict)
     agent_facts: dict[str, Any] = field(default_factory=dict)
     """Facts of the AgentModel's reconcile, which carries an accepted undo out after each step."""
+    has_hub_token: bool = False
+    """Whether the AgentModel has the Hub's token although another Secret is not usable."""
     agent_model_acts: bool = True
     written: list[str] = field(default_factory=list)
     announced: list[str] = field(default_factory=list)
@@ -186,6 +188,7 @@ class RolloutDriver:
             file=state.file,
             file_problem=state.file_problem,
             secret_problem=state.secret_problem,
+            can_clean_up=self.has_hub_token,
             rollouts=self._rollouts(),
             runs={},
             record_is_ours=True,

@@ -565,6 +565,16 @@ def test_a_paused_endpoint_of_an_undo_is_resumed() -> None:
     assert undo.performed == ["ResumeEndpoint"]
 
 
+@pytest.mark.parametrize(("token", "performed"), [(True, ["ResumeEndpoint"]), (False, [])])
+def test_an_undo_needs_no_other_secret_than_that_of_the_hub(token: bool, performed: list[str]) -> None:
+    undo = back_to_trained()
+    undo.agent_facts |= {"endpoints": listed(undo, "paused"), "answers": False}
+    undo.state = replace(undo.state, secret_problem="Secret gone (spec.secretRefs.langsmith) does not exist")
+    undo.has_hub_token = token
+    undo.step()
+    assert undo.performed == performed
+
+
 @pytest.mark.parametrize("state", ["running", "initializing", "scaledToZero"])
 def test_an_endpoint_that_is_not_paused_is_not_resumed(state: str) -> None:
     undo = back_to_trained()

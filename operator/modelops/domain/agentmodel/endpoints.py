@@ -34,7 +34,7 @@ def endpoints_are_unknown(state: State) -> AgentModelPlan | None:
     record = state.require_record()
     if not record.endpoints or state.endpoints is not UNSEEN:
         return None
-    if state.secret_problem and not state.can_clean_up:
+    if state.lacks_hub_token:
         return None
     return Plan(needs=AgentModelFact.ENDPOINTS)
 
@@ -46,10 +46,12 @@ def creation_steps(state: State) -> tuple[AgentModelStep, ...]:
     the record is not created again. Empty where no endpoint is missing.
     """
     record = state.require_record()
-    if state.secret_problem:
+    if state.lacks_hub_token:
         return ()
     expired = {entry.name for entry in expired_endpoints(state)}
     missing = [e for e in record.endpoints if state.is_gone(e) and e.name not in expired and not e.is_ending]
+    if state.secret_problem:
+        missing = [e for e in missing if e.name == undo_endpoint_name(record)]
     if not missing:
         return ()
     return (
@@ -59,6 +61,13 @@ def creation_steps(state: State) -> tuple[AgentModelStep, ...]:
     )
 
 
+def undo_endpoint_name(record: Record) -> str:
+    """The endpoint that an undo goes back to, which needs no other Secret than the Hub's; empty without one."""
+    if record.undo is None or record.undo.to not in record.served:
+        return ""
+    return record.served[record.undo.to].endpoint_name
+
+
 def resume_steps(state: State) -> tuple[ResumeEndpoint, ...]:
     """Resumes the paused endpoint of an undo, and that of the active candidate.
 
@@ -66,13 +75,16 @@ def resume_steps(state: State) -> tuple[ResumeEndpoint, ...]:
     is. How long the rollout waits for it is bounded by its deadline.
     """
     record = state.require_record()
-    if state.secret_problem or state.listed_endpoints is None:
+    if state.lacks_hub_token or state.listed_endpoints is None:
         return ()
-    wanted = set()
-    if record.undo is not None and record.undo.to in record.served:
-        wanted.add(record.served[record.undo.to].endpoint_name)
+    wanted = {undo_endpoint_name(record)}
     rollout = state.active_rollout
-    if record.active is not None and rollout is not None and rollout.status.intent is None:
+    if (
+        not state.secret_problem
+        and record.active is not None
+        and rollout is not None
+        and rollout.status.intent is None
+    ):
         wanted.add(record.active.candidate.endpoint_name)
     paused = sorted({e.name for e in state.listed_endpoints if e.state == "paused"} & wanted)
     return tuple(ResumeEndpoint(name=name) for name in paused)

@@ -173,7 +173,7 @@ def deletion_message(state: State) -> str:
     if not names:
         return "the AgentModel is being deleted"
     outage = state.service_outage
-    if outage is not None or (state.secret_problem and not state.can_clean_up):
+    if outage is not None or state.lacks_hub_token:
         cause = outage.message if outage is not None else state.secret_problem
         return f"the AgentModel is being deleted, and its endpoints {names} cannot be stopped now: {cause}"
     if state.entry is None:

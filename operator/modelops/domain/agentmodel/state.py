@@ -68,6 +68,11 @@ class State:
     """Whether file, AgentModel, runs and rollouts were read from the API server for this decision, not from caches."""
 
     @property
+    def lacks_hub_token(self) -> bool:
+        """Whether a Secret is not usable, and there is no token of the Hub either."""
+        return bool(self.secret_problem) and not self.can_clean_up
+
+    @property
     def listed_endpoints(self) -> tuple[Endpoint, ...] | None:
         """The service's endpoints; None where it was not asked or did not answer."""
         return self.endpoints if isinstance(self.endpoints, tuple) else None

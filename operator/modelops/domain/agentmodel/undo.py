@@ -181,7 +181,7 @@ def resume_target(state: State, target: Target) -> tuple[ResumeEndpoint, ...]:
     """A direct undo does not wait for its endpoint, which may be paused."""
     listed = state.listed_endpoints or ()
     paused = any(e.name == target.endpoint_name and e.state == "paused" for e in listed)
-    return (ResumeEndpoint(name=target.endpoint_name),) if paused and not state.secret_problem else ()
+    return (ResumeEndpoint(name=target.endpoint_name),) if paused and not state.lacks_hub_token else ()
 
 
 def lower_canary(state: State, file: File, undo: Undo) -> AgentModelPlan | None:

@@ -64,7 +64,7 @@ def _started(
         return _recorded_anew(state, target)
     if entry.is_ending:
         return with_roles(state, {entry.name: EndpointRole.PREVIOUS}, "needed by an undo")
-    if state.secret_problem and not state.can_clean_up:
+    if state.lacks_hub_token:
         return NotReady(message=state.secret_problem)
     if state.endpoints is UNSEEN:
         return Plan(needs=AgentModelFact.ENDPOINTS)
@@ -101,7 +101,7 @@ def _at_new_address(
 
 def _recorded_anew(state: State, target: Target) -> NotReady | EndpointNeverAnswered | AgentModelPlan:
     """The endpoint was deleted: it goes on record before it is created, if this month's budget has room for an hour."""
-    if state.secret_problem:
+    if state.lacks_hub_token:
         return NotReady(message=state.secret_problem)
     if state.price is UNSEEN:
         return Plan(needs=AgentModelFact.PRICE)
