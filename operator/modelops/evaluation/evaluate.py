@@ -196,7 +196,8 @@ def _look(
             )
             scores = dict(judged.scores)
         else:
-            scores |= score_answers(request, look.questions, [a for a in answers if a.key not in scores])
+            for part in looks[: look.number]:
+                scores |= _scores_of_part(request, part, answers, scores)
         distrust = judged.distrust if judged else ""
         outcome = compare_arms(request, look.questions, answers, scores, alpha=look.alpha, distrust=distrust)
         require_answers_of_candidate(request, outcome, answers)
@@ -207,6 +208,19 @@ def _look(
         keep_results(work, results)
     findings += look_findings(request, looks)
     return replace(seen, results=results if len(looks) > 1 else ())
+
+
+def _scores_of_part(
+    request: Request, part: QuestionsOfLook, answers: Sequence[Answer], scores: Scores
+) -> Scores:
+    """The scores of the answers that this look has and no earlier one.
+
+    Each look is scored alone, also after a restart in the second one: tests of code that run in a Pod of their own are
+    found again by a digest of all that are asked for together, and otherwise would run once more.
+    """
+    asked = {question.example for question in part.questions}
+    fresh = [answer for answer in answers if answer.example in asked and answer.key not in scores]
+    return score_answers(request, part.questions, fresh)
 
 
 def _sample(
