@@ -43,6 +43,13 @@ def loops(inputs):
         _ask(inputs)
 
 
+def remembers(inputs, messages):
+    heard = len(inputs["messages"]) + len(messages[0]["content"])
+    inputs["messages"].append({"role": "assistant", "content": _ask(inputs)})
+    messages[0]["content"] += " again"
+    return str(heard)
+
+
 def raises(inputs):
     raise RuntimeError("no answer with " + os.environ["KEY"])
 
@@ -95,6 +102,7 @@ NAMES = [
     "own_choice",
     "other_model",
     "loops",
+    "remembers",
     "raises",
     "stops",
     "hangs",

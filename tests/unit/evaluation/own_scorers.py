@@ -15,6 +15,9 @@ def half(inputs, outputs, reference_outputs):
 def calls(inputs, outputs, reference_outputs):
     return {"key": "calls", "score": float(len(outputs.get("tool_calls", [])) == 1), "comment": None}
 
+def uses_up(inputs, outputs, reference_outputs):
+    return float(outputs["answer"] == reference_outputs["texts"].pop())
+
 def raises(inputs, outputs, reference_outputs):
     raise KeyError("no such field")
 
@@ -39,7 +42,7 @@ async def later(inputs, outputs, reference_outputs):
 
 no_function = 7
 """
-NAMES = ("length", "half", "calls", "raises", "above", "nothing", "nan", "slow", "later", "no_function")
+NAMES = ("length", "half", "calls", "uses_up", "raises", "above", "nothing", "nan", "slow", "later", "no_function")
 
 
 def install(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -18,8 +19,9 @@ from tests.unit.evaluation.own_agents import install
 from modelops.evaluation.agent.entry_point import load_agent
 from modelops.evaluation.agent.fitness import require_agent
 from modelops.evaluation.question import Question
+from modelops.evaluation.question_file import QuestionFile
 from modelops.evaluation.reply import Reply
-from modelops.evaluation.request import ArmName, Request
+from modelops.evaluation.request import ARMS, ArmName, Request
 from modelops.evaluation.respondents import respondents
 from modelops.workdir import ProgramFailure
 
@@ -47,11 +49,13 @@ def asked(*, service: str = "huggingface", candidate: str = "m", **agent: object
     return request(target="agent", asked_agent=agent, arms=arms, timeout_seconds=5)
 
 
-def answer_of(given: Request, arm: ArmName = "candidate") -> tuple[Reply, ProgramFailure | None]:
+def answer_of(
+    given: Request, arm: ArmName = "candidate", question: Question = QUESTION
+) -> tuple[Reply, ProgramFailure | None]:
     async def ask() -> tuple[Reply, ProgramFailure | None]:
         both = respondents(given)
         try:
-            reply = await both[arm].answer(QUESTION, 0)
+            reply = await both[arm].answer(question, 0)
             return reply, both[arm].permanent_refusal(reply)
         finally:
             for one in both.values():
@@ -293,6 +297,22 @@ def test_a_real_langgraph_graph_uses_the_model_in_all_of_its_nodes(
         reply, _ = answer_of(asked(entry_point=value), arm)  # type: ignore[arg-type]
         assert (reply.text, reply.error) == (f"Sort it. -> answer by {version}", None)
         assert (reply.model, reply.model_calls, reply.prompt_tokens) == (model, 2, 30)
+
+
+def test_an_agent_that_changes_its_inputs_leaves_the_question_to_the_other_model_as_it_was(
+    team: Team, tmp_path: Path
+) -> None:
+    """Both models are asked one after the other, and the file keeps the question in memory meanwhile."""
+    given = asked(entry_point="team_agents:remembers")
+    turns = [{"role": "user", "content": "Sort it."}]
+    kept = replace(QUESTION, inputs={"task": "sort", "messages": turns})
+    file = QuestionFile(tmp_path / "questions.jsonl")
+    stored = file.stored(kept)
+    file.close()
+    for question in (kept, stored):
+        heard = [answer_of(given, arm, question)[0].text for arm in ARMS]
+        assert heard == ["9", "9"]
+    assert list(stored.inputs["messages"]) == turns
 
 
 def test_tokens_and_cost_are_those_of_the_router_or_of_the_messages(team: Team) -> None:

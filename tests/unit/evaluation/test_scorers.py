@@ -193,6 +193,13 @@ def test_a_teams_own_scorer_gets_inputs_the_answer_and_the_reference() -> None:
 
 
 @pytest.mark.usefixtures("installed")
+def test_a_scorer_that_changes_the_reference_compares_the_next_answer_with_all_of_it() -> None:
+    """The answers of both models to an example are scored one after the other."""
+    asked, found = question("abc", outputs={"texts": ["abc"]}), scorer("custom", name="uses_up")
+    assert [score(found, "abc", asked).value for _ in range(2)] == [1.0, 1.0]
+
+
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
     ("name", "says"),
     [

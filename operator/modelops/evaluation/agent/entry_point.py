@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
+from copy import deepcopy
 from importlib.metadata import entry_points
 from typing import Any, Final
 
@@ -95,6 +96,8 @@ class EntryPointAgent:
         """There is nothing to close."""
 
     async def _call(self, question: Question) -> Any:
+        # The agent's own: what it appends to its messages must not be in what the other model is asked.
+        question = _own(question)
         if hasattr(self._agent, "ainvoke"):
             return await self._agent.ainvoke(_state(question))
         named = inspect.signature(self._agent).parameters
@@ -106,8 +109,8 @@ class EntryPointAgent:
         given = {name: beside[name] for name in _BESIDE_INPUTS if name in named}
         call = self._agent if inspect.isroutine(self._agent) else type(self._agent).__call__
         if inspect.iscoroutinefunction(call):
-            return await self._agent(dict(question.inputs), **given)
-        found = await _in_thread(lambda: self._agent(dict(question.inputs), **given))
+            return await self._agent(question.inputs, **given)
+        found = await _in_thread(lambda: self._agent(question.inputs, **given))
         return await found if inspect.isawaitable(found) else found
 
     def _words(self, error: BaseException) -> str:
@@ -115,6 +118,14 @@ class EntryPointAgent:
         for key in filter(None, self._keys[1:]):
             words = words.replace(key, "***")
         return words
+
+
+def _own(question: Question) -> Question:
+    """A copy of all that an agent reads of the question."""
+    inputs, messages, tools = deepcopy((dict(question.inputs), question.messages, question.tools))
+    return Question(
+        example=question.example, inputs=inputs, messages=messages, target=question.target, tools=tools
+    )
 
 
 def _state(question: Question) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
@@ -44,12 +45,10 @@ class Own(ScorerOfEach):
         outputs: dict[str, Any] = {"answer": answer.text}
         if answer.calls:
             outputs["tool_calls"] = [dict(call) for call in answer.calls]
+        # The function's own: what it changes must not be in what the next answer is compared with.
+        inputs, outputs, expected = deepcopy((dict(question.inputs), outputs, dict(question.outputs)))
         try:
-            return _score(
-                self._function(
-                    inputs=dict(question.inputs), outputs=outputs, reference_outputs=dict(question.outputs)
-                )
-            )
+            return _score(self._function(inputs=inputs, outputs=outputs, reference_outputs=expected))
         except Exception as error:  # noqa: BLE001 - Code of others: whatever it raises is one answer without a score.
             words = f"{type(error).__name__}: {error}"[:MOST_WORDS]
             return Score(value=None, comment=f"scorer {self.name} failed with {words}")
