@@ -151,7 +151,9 @@ def _report(
             f"similarity by {rule.model}: {counted(missing, 'example', of=of)} {verb(missing, 'is', 'are')} missing, "
             f"because of: {embedded.missing or 'no vector'}"[:500]
         )
-    return SimilarityReport(result=result, billed=embedded.billed, line=line, findings=tuple(findings))
+    # A team's own endpoint sends no bills: it costs its time, whoever asks it.
+    billed = embedded.billed or rule.service != "openrouter"
+    return SimilarityReport(result=result, billed=billed, line=line, findings=tuple(findings))
 
 
 def similarity_line(result: SimilarityResult) -> str:

@@ -14,6 +14,7 @@ import pytest
 from tests.loopback_server import serving
 from tests.unit.evaluation.asked import answer, request
 
+from modelops.evaluation.cover import billed_usd
 from modelops.evaluation.embeddings import (
     BATCH,
     Embedded,
@@ -206,10 +207,12 @@ def test_the_cosine() -> None:
 QUESTIONS = [Question(example=str(n), inputs={}, messages=(), target=f"a{n}") for n in range(6)]
 
 
-def measured(service: Service, folder: Path, *, candidate: list[str | None]) -> SimilarityReport:
+def measured(
+    service: Service, folder: Path, *, candidate: list[str | None], at: str = "openrouter"
+) -> SimilarityReport:
     asked = request(
         prompt={"user": "{{ inputs.task }}", "assistant": "{{ outputs.text }}"},
-        similarity={"model": MODEL, "base_url": service.url, "max_examples": 100},
+        similarity={"model": MODEL, "base_url": service.url, "service": at, "max_examples": 100},
     )
     questions = QUESTIONS[: len(candidate)]
     answers = [answer("baseline", n, f"a{n}") for n in range(len(candidate))]
@@ -244,3 +247,16 @@ def test_an_outage_is_missing_and_ends_nothing(service: Service, tmp_path: Path)
 def test_nobody_who_is_not_asked_for_is_called(service: Service, tmp_path: Path) -> None:
     assert measure_similarity(request(), [], [], folder=tmp_path, progress=lambda *_: None) is None
     assert not service.asked
+
+
+@pytest.mark.parametrize(("at", "billed"), [("huggingface", True), ("openrouter", False)])
+def test_vectors_of_a_teams_own_endpoint_leave_the_cost_of_the_calls_known(
+    service: Service, tmp_path: Path, at: str, billed: bool
+) -> None:
+    def unbilled(body: dict[str, Any]) -> tuple[int, Any]:
+        return 200, {**vectors_of(body)[1], "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+
+    service.answer = unbilled
+    found = measured(service, tmp_path, candidate=["a"] * 4, at=at)
+    assert (found.result.compared, found.billed) == (4, billed)
+    assert billed_usd(request(), [], reports=[found]) == ("0" if billed else None)
