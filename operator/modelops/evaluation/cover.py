@@ -163,8 +163,7 @@ def _judge_usd(
     if price is None:
         return None
     prompt, completion, call = price
-    # Another model may count the letters of an answer in other tokens: twice as many, and at most one for a letter.
-    answers = 2 * min(2 * request.prompt.max_tokens, MOST_CHARACTERS)
+    answers = len(ARMS) * _answer_tokens(request, MOST_CHARACTERS)
     instruction = math.ceil(len(INSTRUCTION.encode()) / BYTES_PER_TOKEN)
     control = deciding.control_pairs(request, calibrated) if calibrated else []
     total = highest_usd(price, [one.pair for one in control])
@@ -184,7 +183,7 @@ def _similarity_usd(request: Request, rule: SimilarityRule, questions: Sequence[
     if price is None:
         return None
     prompt, _, call = price
-    answer = min(2 * request.prompt.max_tokens, embeddings.MOST_CHARACTERS)
+    answer = _answer_tokens(request, embeddings.MOST_CHARACTERS)
     total = Decimal(0)
     chosen = compared_questions(rule, questions)
     for question in chosen:
@@ -206,6 +205,15 @@ def _calls_of_a_model(request: Request) -> int:
     """The calls of a model for one answer, at most."""
     rule = request.agent_rule
     return 1 if rule is None else rule.max_calls
+
+
+def _answer_tokens(request: Request, characters: int) -> int:
+    """The tokens of an answer for another model, which reads at most so many characters of it.
+
+    That model may count them in other tokens: twice as many, and at most one for a letter. An agent's answer is as long
+    as the agent likes, whatever spec.prompt.maxTokens is.
+    """
+    return characters if request.agent_rule is not None else min(2 * request.prompt.max_tokens, characters)
 
 
 def _prompt_tokens(question: Question) -> int:

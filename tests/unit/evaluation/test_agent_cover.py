@@ -7,7 +7,10 @@ import pytest
 from tests.unit.evaluation.asked import ARM, answer, request
 
 from modelops.evaluation import cover as cover_module
+from modelops.evaluation import embeddings
 from modelops.evaluation.cover import billed_usd, cover
+from modelops.evaluation.judge.calls import MOST_ATTEMPTS
+from modelops.evaluation.judge.prompt import MOST_CHARACTERS
 from modelops.evaluation.question import Question
 
 QUESTIONS = [
@@ -58,6 +61,21 @@ def test_a_sample_of_production_is_in_cost_and_time_once() -> None:
     assert both["seconds"] == 2 * alone["seconds"]
     repeated = cover(given(repetitions=3), QUESTIONS, production=QUESTIONS)
     assert Decimal(repeated["calls_usd"]) == 4 * Decimal(alone["calls_usd"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "least"),
+    [
+        ({"judge": {"model": "judges/strict"}}, 2 * MOST_ATTEMPTS * 2 * MOST_CHARACTERS),
+        ({"similarity": {"model": "team/embed"}}, embeddings.MOST_ATTEMPTS * 2 * embeddings.MOST_CHARACTERS),
+    ],
+)
+def test_a_judge_and_an_embedding_model_read_all_of_an_agents_answer(
+    rule: dict[str, Any], least: int
+) -> None:
+    """`spec.prompt.maxTokens` limits a call of a model, and not what an agent makes of its calls."""
+    alone, both = (Decimal(cover(given(**agent(1), **more), QUESTIONS)["calls_usd"]) for more in ({}, rule))
+    assert both - alone >= Decimal("0.000001") * least * len(QUESTIONS)
 
 
 def test_what_failed_answers_of_an_agent_have_cost_is_booked_too() -> None:
