@@ -69,18 +69,21 @@ def explain(request: Request, outcome: Outcome, *, looks: Sequence[Mapping[str, 
     confidence = f"{round((1 - 2 * float(request.alpha)) * 100)} % interval {interval}"
     if looks:
         confidence = f"interval {interval}, its lower end with an error of {looks[-1]['errorPercent']} %"
+    begin = looks_in_words(looks, distrusted=bool(outcome.distrust))
     return (
-        f"{looks_in_words(looks)}Of {counted(outcome.n, examples)}, {rates}: a difference of "
+        f"{begin}Of {counted(outcome.n, examples)}, {rates}: a difference of "
         f"{outcome.difference * 100:+.1f} points ({confidence}; {scorer}). "
         f"{_failed_calls(request, outcome)}{_conclude(request, outcome)}"
     )
 
 
-def looks_in_words(looks: Sequence[Mapping[str, Any]]) -> str:
-    """Which of two looks decided; empty where only one was planned."""
+def looks_in_words(looks: Sequence[Mapping[str, Any]], *, distrusted: bool = False) -> str:
+    """Which of two looks decided; empty where only one was planned. `distrusted`: the scores prove nothing."""
     if not looks:
         return ""
     if len(looks) == 1:
+        if distrusted:
+            return "After the first of two looks the judge is not asked any more. "
         return "The first of two looks decides. "
     first = looks[0]
     return (

@@ -42,7 +42,19 @@ async def later(inputs, outputs, reference_outputs):
 
 no_function = 7
 """
-NAMES = ("length", "half", "calls", "uses_up", "raises", "above", "nothing", "nan", "slow", "later", "no_function")
+NAMES = (
+    "length",
+    "half",
+    "calls",
+    "uses_up",
+    "raises",
+    "above",
+    "nothing",
+    "nan",
+    "slow",
+    "later",
+    "no_function",
+)
 
 
 def install(folder: Path) -> Path:

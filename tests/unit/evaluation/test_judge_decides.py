@@ -11,12 +11,15 @@ from modelops.domain.gates import tango
 from modelops.domain.gates.exact_bound import exact_bound
 from modelops.domain.gates.kappa import Kappa
 from modelops.domain.gates.verdict import Verdict
+from modelops.evaluation.judge.answers import JUDGE_KEY
 from modelops.evaluation.judge.deciding import asked_pairs, distrust, scores_of
+from modelops.evaluation.judge.fitness import require_fit_judge
 from modelops.evaluation.judge.pairs import Judgement
 from modelops.evaluation.outcome import Outcome, compare_arms
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import Request
 from modelops.evaluation.result import explain
+from modelops.workdir import ProgramFailure
 
 QUESTIONS = [Question(example=str(n), inputs={}, messages=(), target="yes") for n in range(150)]
 GOOD = Kappa(agreement=0.9, value=0.8, low=0.6, high=1.0)
@@ -161,3 +164,31 @@ def test_when_a_judge_is_distrusted(missing: int, kappa: Kappa | None, controlle
 def test_a_goal_to_be_better_needs_no_number_of_preferences() -> None:
     _, found = outcome([1] * 12 + [0] * 138, goal="superior")
     assert found.verdict is Verdict.PASS
+
+
+def test_a_first_look_whose_judge_is_distrusted_is_not_said_to_decide() -> None:
+    one, found = outcome([1] * 20, why="the judge does not agree with people any more")
+    look = {"errorPercent": "1.89"}
+    assert explain(one, found, looks=[look]).startswith(
+        "After the first of two looks the judge is not asked any more. Of 20"
+    )
+    _, trusted = outcome([1] * 20)
+    assert explain(one, trusted, looks=[look]).startswith("The first of two looks decides. Of 20")
+
+
+def test_the_message_about_a_judge_that_decides_names_the_agentmodels_field(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The Rollout names none, so there is nothing in spec.evaluation.judge to correct or to leave out."""
+    monkeypatch.delenv(JUDGE_KEY, raising=False)
+    calibration = {
+        **{"model": "judges/strict", "labels": "ls://l", "labels_as_of": "2026-01-01T00:00:00Z"},
+        **{"said": "a" * 50, "prompt_digest": "0" * 64, "digest": "0" * 64},
+        "field": "spec.langsmith.judge of AgentModel docs",
+    }
+    with pytest.raises(ProgramFailure, match="or choose another scorer"):
+        require_fit_judge(asked(calibration=calibration))
+    with pytest.raises(ProgramFailure, match=r"spec\.langsmith\.judge of AgentModel docs openrouter/auto"):
+        require_fit_judge(asked(calibration=calibration, judge={"model": "openrouter/auto"}))
+    with pytest.raises(ProgramFailure, match=r"or leave spec\.evaluation\.judge out"):
+        require_fit_judge(request(judge={"model": "judges/strict"}))

@@ -13,7 +13,6 @@ from modelops.evaluation.request import ARMS, Request
 from modelops.workdir import ProgramFailure
 
 _MOVES = re.compile(r"^openrouter/|(^|[/:-])(auto|latest)$")
-FIELD = "spec.evaluation.judge.model"
 
 
 def require_fit_judge(request: Request) -> None:
@@ -24,28 +23,36 @@ def require_fit_judge(request: Request) -> None:
     models = {f"the {arm} {request.arms[arm].version}": request.arms[arm].model for arm in ARMS}
     if request.base.repo:
         models["the model that the candidate was trained from"] = request.base.repo
+    field, without = _field(request)
     if problem := unfitness(rule.model, models.items()):
-        raise ProgramFailure("JudgeUnfit", f"{FIELD} {rule.model}: {problem}")
+        raise ProgramFailure("JudgeUnfit", f"{field} {rule.model}: {problem}")
     key = os.environ.get(JUDGE_KEY)
     named = rule.key_name or JUDGE_KEY
     if not key:
         raise ProgramFailure(
             "ModelUnauthorized",
-            f"{named} is not set, so the judge {rule.model} cannot be called: name the Secret and its key, or leave "
-            "spec.evaluation.judge out",
+            f"{named} is not set, so the judge {rule.model} cannot be called: name the Secret and its key, or "
+            f"{without}",
         )
     offer = offer_of(rule.model, base_url=judge_address(), api_key=key)
     if offer.exists is False:
         raise ProgramFailure(
             "ModelNotFound",
-            f"OpenRouter ({judge_address()}) has no model {rule.model}, which {FIELD} names: correct the name",
+            f"OpenRouter ({judge_address()}) has no model {rule.model}, which {field} names: correct the name",
         )
     if offer.takes_schema is False:
         raise ProgramFailure(
             "JudgeUnfit",
-            f"{FIELD} {rule.model}: no provider of it takes structured outputs, so its answers could not be read: name "
+            f"{field} {rule.model}: no provider of it takes structured outputs, so its answers could not be read: name "
             "another model",
         )
+
+
+def _field(request: Request) -> tuple[str, str]:
+    """The field that names the judge, and how to do without one. A judge that decides is the AgentModel's."""
+    if request.judge_decides and request.calibration is not None:
+        return request.calibration.field, "choose another scorer"
+    return "spec.evaluation.judge.model", "leave spec.evaluation.judge out"
 
 
 def unfitness(judge: str, others: Iterable[tuple[str, str]]) -> str:
