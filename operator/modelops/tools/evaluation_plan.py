@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget
 from modelops.api.v1alpha1.rollout import Evaluation, Rollout
 from modelops.client import AsyncClient
 from modelops.domain.gates.evaluation_plan import (
@@ -76,7 +77,7 @@ async def plan_of_evaluation(client: AsyncClient, request: PlanRequest) -> Evalu
                 "expected gain", request.gain_points or spec.expected_gain_points or str(EXPECTED_GAIN)
             ),
             concurrency=spec.concurrency,
-            call_seconds=shown_call_seconds(record),
+            call_seconds=shown_call_seconds(record, target=spec.target or EvaluationTarget.MODEL),
         )
     )
     return EvaluationChances(

@@ -17,8 +17,15 @@ from tests.unit.rollout.rollout_driver import (
     rollout_state,
 )
 
-from modelops.domain.gates.evaluation_plan import Assumptions, default_margin_points, plan_evaluation
+from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget
+from modelops.domain.gates.evaluation_plan import (
+    ASSUMED_CALL_SECONDS,
+    Assumptions,
+    default_margin_points,
+    plan_evaluation,
+)
 from modelops.domain.rollout.evaluation import evaluation_input
+from modelops.domain.rollout.evaluation_scores import shown_call_seconds
 from modelops.domain.rollout.targets import require_candidate_target
 from modelops.ports import ProgramState
 
@@ -98,6 +105,20 @@ def test_the_plan_assumes_what_the_last_evaluation_on_the_dataset_showed() -> No
 
     assert assumed(history=()) == ("20", 5.0, "7")
     assert assumed(history=(shown, other)) == ("31.0", 1.2, "7")
+
+
+def test_the_time_of_an_agents_answer_is_not_taken_from_a_call_of_a_model() -> None:
+    def entry(version: str, **scores: Any) -> Any:
+        return an_entry(version, eval_dataset="ls://docs-eval", eval_scores=scores)
+
+    agent = entry("v1.1.0-rc.1", target="agent", avg_latency_ms=9000)
+    model = entry("v1.2.0-rc.1", target="model", avg_latency_ms=1200)
+    record = a_record(history=(agent, model))
+    assert shown_call_seconds(record, target=EvaluationTarget.AGENT) == 9.0
+    assert shown_call_seconds(record, target=EvaluationTarget.MODEL) == 1.2
+    only_model = a_record(history=(entry("v1.2.0-rc.1", avg_latency_ms=1200),))
+    assert shown_call_seconds(only_model, target=EvaluationTarget.MODEL) == 1.2
+    assert shown_call_seconds(only_model, target=EvaluationTarget.AGENT) == ASSUMED_CALL_SECONDS
 
 
 def test_the_disagreement_that_was_seen_goes_into_the_record() -> None:

@@ -111,9 +111,14 @@ def evaluation_scorer(state: State) -> Scorer | None:
     return state.rollout.spec.evaluation.scorer or (settings.scorer if settings else None)
 
 
+def target_of(state: State) -> EvaluationTarget:
+    """What answers the questions."""
+    return state.rollout.spec.evaluation.target or EvaluationTarget.MODEL
+
+
 def asks_agent(state: State) -> bool:
     """Whether the agent itself answers the questions, and not the model alone."""
-    return state.rollout.spec.evaluation.target is EvaluationTarget.AGENT
+    return target_of(state) is EvaluationTarget.AGENT
 
 
 def asked_agent(state: State) -> EvaluatedAgent | None:
@@ -129,7 +134,7 @@ def assumptions(state: State) -> dict[str, Any]:
     return {
         "disagree_points": shown_disagreement(record, evaluation_dataset(state), judged=judged),
         "expected_gain_points": str(EXPECTED_GAIN) if gain is None else gain,
-        "call_seconds": shown_call_seconds(record),
+        "call_seconds": shown_call_seconds(record, target=target_of(state)),
     }
 
 
@@ -154,8 +159,15 @@ def shown_disagreement(record: Record, dataset: str, *, judged: bool = False) ->
     return str(assumed if last is None else max(5.0, last))
 
 
-def shown_call_seconds(record: Record) -> float:
-    """Seconds of a call: the median of the last model that was evaluated."""
-    shown = (e.eval_scores.get("avg_latency_ms") for e in reversed(record.history))
+def shown_call_seconds(record: Record, *, target: EvaluationTarget) -> float:
+    """Seconds of an answer: the median of the last candidate that was evaluated.
+
+    An answer of an agent takes several calls of its model, so only evaluations of the agent itself count for one.
+    """
+    shown = (
+        e.eval_scores.get("avg_latency_ms")
+        for e in reversed(record.history)
+        if e.eval_scores.get("target", EvaluationTarget.MODEL.value) == target.value
+    )
     last = next((float(milliseconds) for milliseconds in shown if milliseconds), None)
     return ASSUMED_CALL_SECONDS if last is None else last / 1000
