@@ -62,7 +62,7 @@ class EvaluationArm:
         self._max_calls = max_calls
         self._lock = threading.Lock()
         self._calls = self._failed = self._tokens = self._cost_micro_usd = 0
-        self._all_tokens_known = True
+        self._all_tokens_known = self._all_costs_known = True
         self._models: dict[str, None] = {}
         self._outer: Token[tuple[EvaluationArm, ...]] | None = None
 
@@ -93,6 +93,7 @@ class EvaluationArm:
             self._calls += 1
             self._failed += not ok
             self._all_tokens_known = self._all_tokens_known and bool(tokens or not ok)
+            self._all_costs_known = self._all_costs_known and bool(cost_micro_usd or not ok)
             self._tokens += tokens or 0
             self._cost_micro_usd += cost_micro_usd or 0
             if ok and len(self._models) < MAX_MODELS:
@@ -104,7 +105,7 @@ class EvaluationArm:
             usage: dict[str, Any] = {}
             if self._tokens and self._all_tokens_known:
                 usage["total_tokens"] = self._tokens
-            if self._cost_micro_usd:
+            if self._cost_micro_usd and self._all_costs_known:
                 usage["cost_usd"] = f"{self._cost_micro_usd / 1_000_000:.6f}"
             return {
                 "served": {

@@ -321,6 +321,12 @@ def test_tokens_and_cost_are_those_of_the_router_or_of_the_messages(team: Team) 
     assert (graph.prompt_tokens, graph.completion_tokens, graph.model_calls) == (14, 4, 2)
 
 
+def test_what_a_failed_answer_has_cost_is_known(team: Team) -> None:
+    reply, _ = team("loops")
+    assert "maxCallsPerAnswer" in (reply.error or "")
+    assert (reply.model_calls, reply.prompt_tokens, reply.cost_usd) == (5, 60, "0.001500")
+
+
 def test_a_call_of_a_tool_in_langchains_form_is_an_answer(team: Team) -> None:
     assert team("with_calls")[0].calls[0]["function"] == {"name": "search", "arguments": '{"query": "x"}'}
 

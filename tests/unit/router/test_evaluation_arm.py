@@ -76,6 +76,15 @@ def test_tokens_of_which_a_part_is_not_known_are_not_known(router: Router) -> No
     assert arm.report()["usage"] == {}
 
 
+def test_a_cost_of_which_a_part_is_not_known_is_not_known(router: Router) -> None:
+    """A part of it would be booked as all that the answer has cost."""
+    with EvaluationArm("docs", CANDIDATE) as arm:
+        for cost in (1500, None):
+            with router.request("a") as request:
+                request.cost_micro_usd = cost
+    assert "cost_usd" not in arm.report()["usage"]
+
+
 def test_it_follows_tasks_and_threads_and_two_questions_at_once_do_not_mix(router: Router) -> None:
     async def ask(version: str) -> list[str | None]:
         with EvaluationArm("docs", {**CANDIDATE, "version": version}):

@@ -135,7 +135,12 @@ def _state(question: Question) -> Mapping[str, Any]:
 
 def _spent(arm: EvaluationArm) -> dict[str, Any]:
     """What a failed answer has used."""
-    return {"model_calls": arm.report()["served"]["calls"]}
+    report = arm.report()
+    return {
+        "model_calls": report["served"]["calls"],
+        "prompt_tokens": report["usage"].get("total_tokens"),
+        "cost_usd": report["usage"].get("cost_usd"),
+    }
 
 
 async def _in_thread(call: Callable[[], Any]) -> Any:
