@@ -70,6 +70,17 @@ def test_a_person_is_asked_and_nothing_is_locked_or_billed_while_they_think() ->
     assert sum(record.candidates_compared.values()) == 1
 
 
+def test_an_explanation_as_long_as_the_status_allows_is_offered_all_the_same() -> None:
+    """Two looks, a judge and examples that show nothing make a long one."""
+    driver = driver_of()
+    driver.facts["evaluation"] = ProgramState(result={**INCONCLUSIVE, "explain": "word " * 300})
+    driver.run_until(is_offered)
+    offer = driver.state.rollout.status.offer
+    assert offer is not None
+    assert offer.why.startswith("the evaluation decided nothing. word")
+    assert len(offer.why) == 1024
+
+
 def test_after_the_approval_the_canary_stays_at_its_first_weight_until_the_rest_is_approved() -> None:
     driver = driver_of().run_until(is_offered)
     first = driver.state.rollout.status.approval_digest

@@ -18,6 +18,8 @@ from modelops.domain.rollout.state import State
 from modelops.grammar import counted
 
 DIGEST_FORM = "rollout-approval/v1"
+LONGEST_WHY = 1024
+"""Characters of `why` in an offer, as its field allows. The result of an evaluation may be longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ def offer_of(state: State, proposal: Proposal, *, asked_at: datetime) -> Rollout
         break_even_requests_per_day=break_even_requests_per_day(
             standing_micro_usd=cost.standing, use=use, baseline_has_endpoint=baseline is not None
         ),
-        why=proposal.why,
+        why=proposal.why if len(proposal.why) <= LONGEST_WHY else f"{proposal.why[: LONGEST_WHY - 1]}…",
         asked_at=asked_at,
         valid_until=valid_until(state.now, asked_since=asked_at, seconds=state.settings.approval_seconds),
     )
