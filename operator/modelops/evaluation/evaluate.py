@@ -264,8 +264,7 @@ def _require_baseline(request: Request, journal: AnswerJournal, *, calls: int) -
     """
     failed = [a for a in journal.answers.values() if a.arm == "baseline" and a.error is not None]
     final = [answer for answer in failed if answer.final or answer.without_text or is_final(answer.status)]
-    arm = request.arms.baseline
-    who = f"the baseline {arm.version} ({arm.model} at {arm.base_url})"
+    who = _who(request, "baseline")
     if len(final) > MOST_BASELINE_ERRORS * calls:
         raise ProgramFailure(
             "ModelRefused",
@@ -305,13 +304,20 @@ def require_answers_of_candidate(request: Request, outcome: Outcome, answers: Se
     candidate = outcome.arms["candidate"]
     if candidate.errors < candidate.calls or outcome.verdict is Verdict.FAIL:
         return
-    arm = request.arms.candidate
     first = next(answer.error for answer in answers if answer.arm == "candidate")
+    log = "its endpoint" if request.target is EvaluationTarget.MODEL else "the agent, and that of its model"
     raise ProgramFailure(
         "CandidateUnavailable",
-        f"the candidate {arm.version} ({arm.model} at {arm.base_url}) does not answer: all "
-        f"{counted(candidate.calls, 'call')} failed, the first with {first}. Read the log of its endpoint",
+        f"{_who(request, 'candidate')} does not answer: all {counted(candidate.calls, 'call')} failed, the first with "
+        f"{first}. Read the log of {log}",
     )
+
+
+def _who(request: Request, name: ArmName) -> str:
+    """Who answers for this arm, for a message: the model, or the agent that is asked to use it."""
+    arm = request.arms[name]
+    model = f"the {name} {arm.version} ({arm.model} at {arm.base_url})"
+    return model if request.target is EvaluationTarget.MODEL else f"the agent with {model}"
 
 
 _READS = (ScorerType.JSON, ScorerType.CUSTOM)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.evaluation.asked import QUESTIONS, TEXT_SCORERS, answer, request
 
 from modelops.api.v1alpha1.scorer import ScorerType
+from modelops.domain.gates.verdict import Verdict
 from modelops.evaluation.evaluate import require_answers_of_candidate
 from modelops.evaluation.outcome import Outcome, compare_arms
 from modelops.evaluation.request import ARMS
@@ -144,3 +145,15 @@ def test_candidate_that_answers_one_call_is_compared() -> None:
     found = compare_arms(asked, QUESTIONS, answers, score_answers(asked, QUESTIONS, answers))
     require_answers_of_candidate(asked, found, answers)
     assert found.verdict == "inconclusive"
+
+
+def test_an_agent_that_fails_is_not_called_a_model_that_does_not_answer() -> None:
+    asked = request(target="agent", asked_agent={"url": "http://docs.team.svc/evaluate"})
+    answers = [answer(arm, n, "<yes>" if arm == "baseline" else None) for n in range(100) for arm in ARMS]
+    found = replace(
+        compare_arms(asked, QUESTIONS, answers, score_answers(asked, QUESTIONS, answers)),
+        verdict=Verdict.INCONCLUSIVE,
+    )
+    with pytest.raises(ProgramFailure, match=r"^the agent with the candidate v1") as failure:
+        require_answers_of_candidate(asked, found, answers)
+    assert str(failure.value).endswith("Read the log of the agent, and that of its model")
