@@ -182,6 +182,28 @@ def test_a_model_may_call_itself_by_the_names_that_services_give_it(
     assert (reply.error is None) is same, reply
 
 
+@pytest.mark.parametrize(
+    ("answered", "version", "proves"),
+    [
+        ("/repository", None, False),
+        ("tgi", "", False),
+        ("tgi", "v1.1.0-rc.1", True),
+        ("org/model", None, True),
+    ],
+)
+def test_a_name_of_both_models_proves_nothing_without_the_version(
+    answered: str, version: str | None, proves: bool
+) -> None:
+    """Else an agent that never changes its model would be compared with itself, and pass."""
+    served = {"models": [answered], "version": version, "calls": 1}
+    reply, refusal = by_http({"answer": "x", "served": served}, candidate="org/model")
+    assert (reply.error is None) is proves, reply
+    assert (refusal is None) is proves
+    if refusal is not None:
+        assert refusal.reason == "AgentMisrouted"
+        assert "as which both models may answer, and no version (served.version)" in str(refusal)
+
+
 def test_an_agent_whose_calls_of_the_model_failed_is_one_failed_answer() -> None:
     reply, refusal = by_http({"answer": "Sorry!", "served": {**SERVED, "models": [], "failed": 2}})
     assert (reply.error, refusal) == ("no call of the model succeeded, 2 failed", None)

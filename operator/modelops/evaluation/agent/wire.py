@@ -125,7 +125,20 @@ def other_model(models: list[str], version: Any, arm: ArmOfAgent) -> str:
             model.lower() == arm.other.lower() != wanted.model.lower()
         ):
             return f"it used the model {model[:128]}, and not {wanted.model} as it was asked"
+    if not version and all(_is_of_both(model, arm) for model in models):
+        return (
+            f"it names the model {models[0][:128]}, as which both models may answer, and no version (served.version), "
+            "so nothing shows which of them it used: return the report of modelops.router.evaluation_arm"
+        )
     return ""
+
+
+def _is_of_both(answered: str, arm: ArmOfAgent) -> bool:
+    """Whether either model may call itself so, each at an endpoint of its own."""
+    arms = [arm.request.arms[name] for name in ARMS]
+    return all(
+        one.service != "openrouter" and _names(answered, one.model, service=one.service) for one in arms
+    )
 
 
 def _names(answered: str, wanted: str, *, service: str) -> bool:
