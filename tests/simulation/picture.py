@@ -81,7 +81,7 @@ def picture() -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
         'font-size="12" fill="#444">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        text(LEFT, 22, "Half of the requests fail: canary sessions until 90 % are aborted", weight="600"),
+        text(LEFT, 22, "Half of the requests fail: sessions to an abort (90 %)", weight="600"),
     ]
     for level in (0, 10, 20, 30, 40):
         y = bottom - (bottom - TOP) * level / most
