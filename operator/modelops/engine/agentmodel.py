@@ -119,6 +119,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             generation=block.generation if block else 0,
             salt=block.salt if block else "",
             stable_seconds=self._watched_seconds(record),
+            with_sessions=record is not None and record.watch is not None,
         )
         state = State(
             now=self._clock.now(),

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.adapters.test_report_store import SetClock, body, summary
 
 from modelops.adapters.reports import ReportStore
-from modelops.ports import LatencyLimits
+from modelops.ports import LatencyLimits, SessionReports
 from modelops.router.routing_table import CANARY, STABLE, Route, RoutingTable
 from modelops.router.session_counters import SessionCounters
 
@@ -209,3 +209,11 @@ def test_sessions_of_an_earlier_time_of_the_stable_model_can_be_left_out(
     every = store.summary("team", "docs", generation=7, salt=SALT, pods=None)
     later = store.summary("team", "docs", generation=7, salt=SALT, pods=None, stable_seconds=3700.0)
     assert (every.sessions.stable.folded[:2], later.sessions.stable.folded[:2]) == ((2, 1), (1, 0))
+
+
+def test_sessions_that_nobody_reads_are_not_summed(store: ReportStore, clock: SetClock) -> None:
+    made = counters()
+    ask(made, "s", clock.seconds)
+    store.record(body(sessions=made.as_report(clock.seconds)))
+    found = store.summary("team", "docs", generation=7, salt=SALT, pods=None, with_sessions=False)
+    assert (found.sessions, found.heard) == (SessionReports(), 1)

@@ -155,6 +155,7 @@ class ReportStore:
         pods: Sequence[str] | None,
         latency: LatencyLimits | None = None,
         stable_seconds: float | None = None,
+        with_sessions: bool = True,
     ) -> AgentReports:
         """The sum of an agent's reports. Counts Pods if `pods` is given, else processes.
 
@@ -194,7 +195,9 @@ class ReportStore:
             canary=canary,
             sessions=self._sessions(
                 namespace, agent, salt, generation=generation, heard=heard, stable_seconds=stable_seconds
-            ),
+            )
+            if with_sessions
+            else SessionReports(),
             newest_seconds=min((now - entry.arrived for entry in heard), default=0.0),
             models_in_use=tuple(sorted({model for entry in heard for model in entry.report.models})),
         )
