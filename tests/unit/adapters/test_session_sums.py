@@ -217,3 +217,18 @@ def test_sessions_that_nobody_reads_are_not_summed(store: ReportStore, clock: Se
     store.record(body(sessions=made.as_report(clock.seconds)))
     found = store.summary("team", "docs", generation=7, salt=SALT, pods=None, with_sessions=False)
     assert (found.sessions, found.heard) == (SessionReports(), 1)
+
+
+def test_stable_is_known_after_somebody_removed_the_routing(store: ReportStore, clock: SetClock) -> None:
+    """A process keeps the salt of before; the manifest in Git often names the promoted model, and no routing."""
+    made = SessionCounters()
+    made.start_table(PROMOTED)
+    made.start_table(RoutingTable(stable=PROMOTED.stable))
+    ask(made, "s", clock.seconds, route=PROMOTED.stable, ok=False)
+    store.record(body(generation=0, sessions=made.as_report(clock.seconds)))
+    found = store.summary("team", "docs", generation=0, salt="", pods=None).sessions
+    assert (found.stable_version, [c[:2] for _, c in found.stable.live], found.canary.live) == (
+        "v2",
+        [(1, 1)],
+        (),
+    )

@@ -254,7 +254,8 @@ class ReportStore:
         """The sessions of both tracks: the canary's under the salt, and stable's, also those before the salt.
 
         Stable is the model that the processes under this salt report as stable, first those that have confirmed this
-        generation: after a promotion the others still report the model before, under the same salt.
+        generation: after a promotion the others still report the model before, under the same salt. Where no process
+        has the salt, all are asked: one that has seen `routing` removed keeps the salt of before.
         """
         without = sum(entry.sessions is None for entry in heard)
         counters = self._by_salt.get((namespace, agent, salt))
@@ -263,11 +264,11 @@ class ReportStore:
             for entry in self._entries_of(namespace, agent)
             if entry.sessions is not None and (counters is None or counters.counts(entry.report))
         ]
-        under_salt = [(entry, said) for entry, said in known if entry.report.salt == salt]
-        if not under_salt:
+        if not known:
             return SessionReports(without_sessions=without)
+        under_salt = [(entry, said) for entry, said in known if entry.report.salt == salt]
         newest, said = max(
-            under_salt, key=lambda pair: (pair[0].report.generation == generation, pair[0].arrived)
+            under_salt or known, key=lambda pair: (pair[0].report.generation == generation, pair[0].arrived)
         )
         revision, now = said.stable.revision, self._bucket()
         limits = self._limits.of_stable(newest.namespace, agent, revision)
