@@ -33,6 +33,8 @@ class AgentProcesses:
         generation: int,
         salt: str,
         latency: LatencyLimits | None = None,
+        stable_seconds: float | None = None,
+        with_sessions: bool = True,
     ) -> AgentReports:
         """What the processes of the agent `name` say about this generation of the routing."""
         return self.reports.summary(
@@ -41,6 +43,8 @@ class AgentProcesses:
             generation=generation,
             salt=salt,
             latency=latency,
+            stable_seconds=stable_seconds,
+            with_sessions=with_sessions,
             pods=self.reader.expected_pods(namespace, agent),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, assert_never
 
 from modelops.api.v1alpha1.agentmodel import AgentModel, Serving
@@ -117,6 +118,8 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             agent.spec.agent,
             generation=block.generation if block else 0,
             salt=block.salt if block else "",
+            stable_seconds=self._watched_seconds(record),
+            with_sessions=record is not None and record.watch is not None,
         )
         state = State(
             now=self._clock.now(),
@@ -154,6 +157,12 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             file_ref=(namespace, where.config_map, where.key),
             agent=agent.spec.agent,
         )
+
+    def _watched_seconds(self, record: Record | None) -> float | None:
+        """For how long the watched version has been stable; None where none is watched."""
+        if record is None or record.watch is None or not record.stable.since:
+            return None
+        return (self._clock.now() - datetime.fromisoformat(record.stable.since)).total_seconds()
 
     def _out_of_sync_seconds(self, agent: AgentModel, reports: AgentReports) -> float:
         memory, now = self._memory(agent), self._clock.monotonic()

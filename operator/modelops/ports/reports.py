@@ -43,8 +43,15 @@ class SessionReports:
 
     stable: SessionTrack = field(default_factory=SessionTrack)
     canary: SessionTrack = field(default_factory=SessionTrack)
+    stable_model: str = ""
+    """The model that `stable` is of, as routers name it: its version (empty where the file has none) and its name."""
     without_sessions: int = 0
     """Processes whose router is older and reports requests only: nothing is known of their sessions."""
+
+    @property
+    def stable_version(self) -> str:
+        """The version of `stable_model`; empty where it is not known."""
+        return self.stable_model.partition(" ")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +105,15 @@ class Reports(Protocol):
         salt: str,
         pods: Sequence[str] | None,
         latency: LatencyLimits | None = None,
+        stable_seconds: float | None = None,
+        with_sessions: bool = True,
     ) -> AgentReports:
         """The reports of one agent. `pods` are the names of the ready Pods; None: all processes that report count.
 
         `latency`: limits that agents count the canary's slow sessions by from now on, under this salt.
+        `stable_seconds`: for how long the stable model has served. The sessions of processes that reported last before
+        that are of an earlier time of the same model, and do not count. None: all count.
+        `with_sessions`: False where nobody reads them: their sum over 500 busy processes takes 50 ms.
         """
 
     def unconfirmed(

@@ -7,7 +7,6 @@ began in the same 10 s share a bucket. After 15 minutes a bucket is added to the
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
 from typing import Any, Final
 
 from modelops.router.latency import LATENCY_BUCKETS_MS, latency_bucket
@@ -95,8 +94,8 @@ class SessionCounters:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._recent: dict[Hashable, Session] = {}
-        self._older: dict[Hashable, Session] = {}
+        self._recent: dict[str, Session] = {}
+        self._older: dict[str, Session] = {}
         self._rotated = 0.0
         self._salt = ""
         self._newest = 0
@@ -131,7 +130,7 @@ class SessionCounters:
         with self._lock:
             if session_key is None or session_key == "":
                 return self._open(route, now)
-            key = _hashable(session_key)
+            key = _text_of(session_key)
             session = self._recent.get(key)
             if session is None:
                 session = self._older.pop(key, None)
@@ -237,12 +236,6 @@ def _revision(route: Route) -> str:
     return f"{route.version or ''} {route.served_model}"[:MAX_REVISION_CHARACTERS]
 
 
-def _hashable(key: object) -> Hashable:
-    """The key with its type, since 0 and False are equal and not the same; the text of one that cannot be hashed."""
-    if type(key) is str:
-        return key
-    try:
-        hash(key)
-    except TypeError:
-        return type(key), str(key)
-    return type(key), key
+def _text_of(key: object) -> str:
+    """The key's text, by which its route is picked, too. So no object of the agent is kept, and 0 and "0" are one."""
+    return key if type(key) is str else str(key)

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.adapters.test_report_store import SetClock, body, summary
 
 from modelops.adapters.reports import ReportStore
-from modelops.ports import LatencyLimits
+from modelops.ports import LatencyLimits, SessionReports
 from modelops.router.routing_table import CANARY, STABLE, Route, RoutingTable
 from modelops.router.session_counters import SessionCounters
 
@@ -176,3 +176,59 @@ def test_counts_that_cannot_be_are_refused(counts: list[int]) -> None:
     report["canary"]["folded"] = counts
     with pytest.raises(ValueError, match="more"):
         body(sessions=report)
+
+
+PROMOTED = RoutingTable(stable=Route(STABLE, "tuned", "tuned", version="v2"), salt=SALT, state="Promoted")
+
+
+def test_stable_is_what_the_processes_that_confirmed_the_generation_name(
+    store: ReportStore, clock: SetClock
+) -> None:
+    """After a promotion a process that lags reports the model before, under the same salt, and perhaps as the last."""
+    lagging, following = counters(), SessionCounters()
+    following.start_table(PROMOTED)
+    ask(lagging, "s", clock.seconds, route=BEFORE, ok=False)
+    ask(following, "s", clock.seconds, route=PROMOTED.stable)
+    store.record(body("follows", generation=7, sessions=following.as_report(clock.seconds)))
+    clock.seconds += 1
+    store.record(body("lags", generation=6, sessions=lagging.as_report(clock.seconds)))
+    found = summary(store).sessions
+    assert (found.stable_model, found.stable_version) == ("v2 tuned", "v2")
+    assert [counts[:2] for _, counts in found.stable.live] == [(1, 0)]
+
+
+def test_sessions_of_an_earlier_time_of_the_stable_model_can_be_left_out(
+    store: ReportStore, clock: SetClock
+) -> None:
+    for process in ("before", "since"):
+        made = SessionCounters()
+        made.start_table(PROMOTED)
+        ask(made, "s", clock.seconds, route=PROMOTED.stable, ok=process == "since")
+        store.record(body(process, sessions=made.as_report(clock.seconds)))
+        clock.seconds += 3600
+    every = store.summary("team", "docs", generation=7, salt=SALT, pods=None)
+    later = store.summary("team", "docs", generation=7, salt=SALT, pods=None, stable_seconds=3700.0)
+    assert (every.sessions.stable.folded[:2], later.sessions.stable.folded[:2]) == ((2, 1), (1, 0))
+
+
+def test_sessions_that_nobody_reads_are_not_summed(store: ReportStore, clock: SetClock) -> None:
+    made = counters()
+    ask(made, "s", clock.seconds)
+    store.record(body(sessions=made.as_report(clock.seconds)))
+    found = store.summary("team", "docs", generation=7, salt=SALT, pods=None, with_sessions=False)
+    assert (found.sessions, found.heard) == (SessionReports(), 1)
+
+
+def test_stable_is_known_after_somebody_removed_the_routing(store: ReportStore, clock: SetClock) -> None:
+    """A process keeps the salt of before; the manifest in Git often names the promoted model, and no routing."""
+    made = SessionCounters()
+    made.start_table(PROMOTED)
+    made.start_table(RoutingTable(stable=PROMOTED.stable))
+    ask(made, "s", clock.seconds, route=PROMOTED.stable, ok=False)
+    store.record(body(generation=0, sessions=made.as_report(clock.seconds)))
+    found = store.summary("team", "docs", generation=0, salt="", pods=None).sessions
+    assert (found.stable_version, [c[:2] for _, c in found.stable.live], found.canary.live) == (
+        "v2",
+        [(1, 1)],
+        (),
+    )

@@ -26,7 +26,7 @@ from modelops.domain.analysis import Judgement
 from modelops.domain.plan import WriteFile, WriteRecord, WriteStatus
 from modelops.domain.record import Record
 from modelops.domain.rollout.actions import RolloutFact
-from modelops.domain.rollout.analysis import judge_of
+from modelops.domain.rollout.analysis import judge_of, known_words
 from modelops.domain.rollout.decide import decide
 from modelops.domain.rollout.endpoint_cost import paid_seconds
 from modelops.domain.rollout.state import CanaryMeasurements
@@ -140,6 +140,41 @@ def test_a_pause_lasts_until_there_are_enough_samples() -> None:
     assert driver.state.block.weight == 20
     driver.state = replace(driver.state, reports=HEALTHY)
     assert driver.run_until(has_ended).phase == "Succeeded"
+
+
+OLD_ROUTER = replace(HEALTHY, sessions=replace(sessions.reported(sessions.counts(300)), without_sessions=1))
+
+
+def test_an_older_router_is_named_at_once_and_not_only_when_the_pause_is_overdue() -> None:
+    driver = driver_in_pause()
+    driver.state = replace(driver.state, reports=OLD_ROUTER)
+    driver.step()
+    assert (driver.reason, driver.state.rollout.status.weight) == ("WaitingForSamples", 20)
+    assert "update the package in the agents" in driver.message
+
+
+def test_a_pause_that_waits_for_something_else_says_so() -> None:
+    driver = driver_in_pause()
+    driver.state = replace(driver.state, reports=OLD_ROUTER)
+    driver.step()
+    driver.pass_time(60)
+    for requests in (40, 44, 48):
+        driver.state = replace(
+            driver.state, reports=replace(HEALTHY, canary=TrackCounters(requests=requests))
+        )
+        driver.step()
+        driver.pass_time(5)
+    assert "40 of at least 50 canary requests" in driver.message
+    assert driver.written.count("status WaitingForSamples") == 2
+
+
+def test_a_session_that_began_just_now_is_no_evidence_of_health() -> None:
+    live = sessions.reported(sessions.counts(12), sessions.counts(2000))
+    found = replace(HEALTHY, sessions=live)
+    limits = Analysis()
+    assert known_words(found, judge_of(limits).judge(live, weight=0.2)).endswith("not shown to be worse")
+    ended = replace(live, canary=SessionTrack(folded=sessions.counts(12)))
+    assert "fewer than 24 in 100 fail" in known_words(found, judge_of(limits).judge(ended, weight=0.2))
 
 
 def test_the_routing_is_renewed_while_it_waits_with_its_generation_kept() -> None:

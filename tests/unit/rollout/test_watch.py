@@ -13,6 +13,7 @@ from tests.unit.rollout.test_undo import undo_after
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.agentsfile import StableTarget, with_stable
+from modelops.domain.plan import Announce, WriteRecord
 from modelops.ports import AgentReports, SessionReports, SessionTrack
 
 WATCHED = {**objects.canary(), "postPromotion": {"durationSeconds": 3600}}
@@ -30,10 +31,12 @@ def watched() -> RolloutDriver:
     return RolloutDriver(state).run_until(has_ended)
 
 
-def reports(sessions: int, errors: int) -> AgentReports:
+def reports(sessions: int, errors: int, *, of: str = "v1.1.0 org/candidate-of-r1") -> AgentReports:
     """What agents have counted of the promoted version, which is their stable track now."""
     counts = (sessions, errors, errors, errors, 0, 0, 0)
-    return replace(HEALTHY, sessions=SessionReports(stable=SessionTrack(live=((7, counts),))))
+    return replace(
+        HEALTHY, sessions=SessionReports(stable_model=of, stable=SessionTrack(live=((7, counts),)))
+    )
 
 
 def agent_of(rollout: RolloutDriver, found: AgentReports) -> AgentModelDriver:
@@ -47,6 +50,63 @@ def test_the_commit_of_a_promotion_begins_the_watch_with_all_that_it_needs() -> 
     assert (record.watch.version, record.watch.back) == ("v1.1.0", "v1.0.0")
     assert record.watch.before == BEFORE
     assert record.watch.limits["maxErrorPoints"] == "2"
+
+
+def run_until_only_the_commit_is_missing(rollout: RolloutDriver) -> None:
+    for _ in range(40):
+        steps = rollout.plan().steps
+        if any(isinstance(step, WriteRecord) and step.purpose.startswith("commit") for step in steps):
+            rollout.step(without=1)
+            return
+        if rollout.step().requeue_after != 0:
+            rollout.pass_time(11)
+    raise AssertionError(rollout.written)
+
+
+def test_a_commit_that_is_repeated_takes_no_session_of_the_promoted_version_for_one_before() -> None:
+    """Agents follow the file within a second: where the record's write had a conflict, they report v1.1.0 already."""
+    found = replace(HEALTHY, sessions=SessionReports(stable=STABLE))
+    rollout = RolloutDriver(rollout_state(objects.rollout(strategy=WATCHED), reports=found))
+    run_until_only_the_commit_is_missing(rollout)
+    assert rollout.state.block is not None
+    assert rollout.state.block.rollout.state == "Promoted"
+    rollout.state = replace(rollout.state, reports=reports(20, 0))
+    record = rollout.run_until(has_ended).state.record
+    assert record is not None
+    assert record.watch is not None
+    # As the last judgement left them in the status: 4 of 1,000 sessions had an error.
+    assert record.watch.before == (1000, 4, 4, 4, 0, 0, 0)
+
+
+def test_sessions_of_the_version_before_are_not_taken_for_the_promoted_one() -> None:
+    """Before agents confirm the promotion they report what was stable before, here a version that fails often."""
+    agent = agent_of(watched(), reports(400, 300, of="v1.0.0 org/base")).run_until_idle()
+    assert agent.record.stable.version == "v1.1.0"
+    assert agent.record.undo is None
+
+
+def test_an_absolute_limit_needs_no_session_of_the_version_before() -> None:
+    limits = {**objects.rollout()["spec"].get("analysis", {}), "maxErrorPercent": "5"}
+    rollout = RolloutDriver(rollout_state(objects.rollout(strategy=WATCHED, analysis=limits)))
+    agent = agent_of(rollout.run_until(has_ended), reports(60, 60)).run_until_idle()
+    assert agent.record.stable.version == "v1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (reports(0, 0), "no agent process reported a session of it, so its health is not known"),
+        (
+            reports(1200, 3),
+            "3 of 1,200 sessions had an error, which does not show that it is worse than v1.0.0",
+        ),
+    ],
+)
+def test_the_end_of_a_watch_says_what_was_seen(found: AgentReports, said: str) -> None:
+    agent = agent_of(watched(), found)
+    agent.pass_time(3601)
+    plan = agent.step()
+    assert any(isinstance(step, Announce) and step.message.endswith(said) for step in plan.steps)
 
 
 def test_a_promotion_that_asks_for_no_watch_begins_none() -> None:

@@ -69,12 +69,13 @@ def test_a_session_counts_when_it_starts_and_a_cancelled_request_says_nothing() 
     assert total(made)[:4] == [1, 0, 0, 0]
 
 
-def test_keys_of_other_types_are_other_sessions() -> None:
+def test_a_key_counts_as_its_text_as_it_does_for_the_route() -> None:
     made = counters()
-    keys: list[object] = [0, "0", False, 0.0, UUID(int=0), b"0", (1, 2), ["unhashable"]]
+    keys: list[object] = [0, "0", False, 0.0, UUID(int=0), str(UUID(int=0)), b"0", (1, 2), ["unhashable"]]
     for key in keys * 3:
         ask(made, key)
-    assert total(made)[0] == len(keys)
+    assert total(made)[0] == len({str(key) for key in keys}) == len(keys) - 2
+    assert {type(key) for key in made._recent} == {str}
 
 
 @pytest.mark.parametrize("key", [None, ""])

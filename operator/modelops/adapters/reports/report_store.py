@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Final
 
 from modelops.adapters.reports.body import ReportBody
@@ -153,6 +154,8 @@ class ReportStore:
         salt: str,
         pods: Sequence[str] | None,
         latency: LatencyLimits | None = None,
+        stable_seconds: float | None = None,
+        with_sessions: bool = True,
     ) -> AgentReports:
         """The sum of an agent's reports. Counts Pods if `pods` is given, else processes.
 
@@ -190,7 +193,11 @@ class ReportStore:
             canary_errors=_canary_errors(heard),
             stable=stable,
             canary=canary,
-            sessions=self._sessions(namespace, agent, salt, heard=heard),
+            sessions=self._sessions(
+                namespace, agent, salt, generation=generation, heard=heard, stable_seconds=stable_seconds
+            )
+            if with_sessions
+            else SessionReports(),
             newest_seconds=min((now - entry.arrived for entry in heard), default=0.0),
             models_in_use=tuple(sorted({model for entry in heard for model in entry.report.models})),
         )
@@ -235,11 +242,20 @@ class ReportStore:
         return counters.tracks(reports)
 
     def _sessions(
-        self, namespace: str, agent: str, salt: str, *, heard: Sequence[ProcessEntry]
+        self,
+        namespace: str,
+        agent: str,
+        salt: str,
+        *,
+        generation: int,
+        heard: Sequence[ProcessEntry],
+        stable_seconds: float | None,
     ) -> SessionReports:
         """The sessions of both tracks: the canary's under the salt, and stable's, also those before the salt.
 
-        Stable is the model that the processes under this salt report as stable.
+        Stable is the model that the processes under this salt report as stable, first those that have confirmed this
+        generation: after a promotion the others still report the model before, under the same salt. Where no process
+        has the salt, all are asked: one that has seen `routing` removed keeps the salt of before.
         """
         without = sum(entry.sessions is None for entry in heard)
         counters = self._by_salt.get((namespace, agent, salt))
@@ -248,17 +264,25 @@ class ReportStore:
             for entry in self._entries_of(namespace, agent)
             if entry.sessions is not None and (counters is None or counters.counts(entry.report))
         ]
-        under_salt = [(entry, said) for entry, said in known if entry.report.salt == salt]
-        if not under_salt:
+        if not known:
             return SessionReports(without_sessions=without)
-        newest, said = max(under_salt, key=lambda pair: pair[0].arrived)
+        under_salt = [(entry, said) for entry, said in known if entry.report.salt == salt]
+        newest, said = max(
+            under_salt or known, key=lambda pair: (pair[0].report.generation == generation, pair[0].arrived)
+        )
         revision, now = said.stable.revision, self._bucket()
         limits = self._limits.of_stable(newest.namespace, agent, revision)
+        since = -inf if stable_seconds is None else self._clock.monotonic() - stable_seconds
         ended = [self._ended_stable.get((space, agent, revision), NO_COUNTS) for space in {namespace, ""}]
         return SessionReports(
+            stable_model=revision,
             stable=sum_tracks(
-                [said.stable for _, said in known if said.stable.revision == revision],
-                removed=add(ended),
+                [
+                    said.stable
+                    for entry, said in known
+                    if said.stable.revision == revision and entry.arrived >= since
+                ],
+                removed=add(ended) if stable_seconds is None else NO_COUNTS,
                 limits=limits,
                 now=now,
             ),

@@ -7,8 +7,8 @@ from datetime import datetime
 from modelops.api.v1alpha1.rollout import Analysis
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.state import State
-from modelops.domain.analysis import Judgement
-from modelops.domain.analysis.metrics import only_errors
+from modelops.domain.analysis import METRICS, Evidence, Judgement
+from modelops.domain.analysis.metrics import NO_COUNTS, TOUCHED, only_errors
 from modelops.domain.plan import Announce, Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import BY_WATCH, Record, Undo, Watch
@@ -37,7 +37,7 @@ def watch_promotion(state: State) -> AgentModelPlan | None:
         return go_back(state, record, watch, found)
     if state.now >= datetime.fromisoformat(watch.until):
         return end_watch(
-            record, f"{watch.version} was watched until {watch.until}, and did not breach its limits"
+            record, f"{watch.version} was watched until {watch.until}: {seen_words(watch, state.reports)}"
         )
     return None
 
@@ -69,28 +69,55 @@ def watched_health(watch: Watch, reports: AgentReports | None) -> AnalysisResult
     """Whether the promoted version's sessions are shown to fail more than those of the version before; None if not.
 
     The one place where the watch uses the canary's analysis. Agents count the promoted version as their stable track
-    now, from zero. There is no other track to compare it with, so a fault of the provider counts as its own, and its
-    latency is not judged: its limits would come from itself.
+    now, from zero; what agents report that have not confirmed the promotion is of the version before, and not looked
+    at. There is no other track to compare it with, so a fault of the provider counts as its own, and its latency is not
+    judged: its limits would come from itself.
     """
-    if reports is None or not sum(watch.before):
+    if reports is None:
         return None
-    limits = Analysis.model_validate(watch.limits)
-    sessions = SessionReports(
-        stable=SessionTrack(folded=watch.before),
-        canary=SessionTrack(
-            folded=only_errors(reports.sessions.stable.folded),
-            live=tuple((index, only_errors(counts)) for index, counts in reports.sessions.stable.live),
-        ),
-    )
-    evidence = judge_of(limits).judge(sessions, weight=1.0)
-    if evidence.judgement not in (Judgement.WORSE, Judgement.OVER_LIMIT):
+    limits, evidence = Analysis.model_validate(watch.limits), watched_evidence(watch, reports)
+    bad = f"{told(evidence.canary, evidence.leading)} sessions {evidence.leading.words}"
+    if evidence.judgement is Judgement.OVER_LIMIT:
+        shown = f"{bad}; spec.analysis.maxErrorPercent allows {limits.max_error_percent} %"
+    elif evidence.judgement is Judgement.WORSE:
+        shown = f"{bad}; of {watch.back} {told(evidence.stable, evidence.leading)}"
+    else:
         return None
     return AnalysisResult(
         health=Health.BREACHED,
         reason=RolloutReason.ErrorRateBreached,
-        message=f"{told(evidence.canary, evidence.leading)} sessions {evidence.leading.words}; of {watch.back} "
-        f"{told(evidence.stable, evidence.leading)}. A false alarm in under 1 of 100 promotions",
+        message=f"{shown}. A false alarm in under 1 of 100 promotions",
     )
+
+
+def watched_evidence(watch: Watch, reports: AgentReports) -> Evidence:
+    """What the sessions of the watched version show beside those of the version before.
+
+    Each look begins anew from the totals. That drops the bets on changes of more than 15 minutes ago and adds none, so
+    all looks together stay below the evidence of a judge that was kept, and its error rate holds for them.
+    """
+    found = reports.sessions
+    if found.stable_version != watch.version:
+        return Evidence()
+    sessions = SessionReports(
+        stable=SessionTrack(folded=watch.before or NO_COUNTS),
+        canary=SessionTrack(
+            folded=only_errors(found.stable.folded),
+            live=tuple((index, only_errors(counts)) for index, counts in found.stable.live),
+        ),
+    )
+    return judge_of(Analysis.model_validate(watch.limits)).judge(sessions, weight=1.0)
+
+
+def seen_words(watch: Watch, reports: AgentReports | None) -> str:
+    """What a watch without a breach has seen: too few sessions are no proof of health."""
+    evidence = watched_evidence(watch, reports) if reports is not None else Evidence()
+    if not evidence.sessions:
+        return "no agent process reported a session of it, so its health is not known"
+    of = f"{evidence.canary[METRICS[TOUCHED].flag]:,} of {evidence.sessions:,} sessions had an error"
+    if not sum(watch.before):
+        return f"{of}; no session of {watch.back} was reported before, so they could not be compared"
+    return f"{of}, which does not show that it is worse than {watch.back}"
 
 
 def seconds_until_next_look(state: State) -> float | None:

@@ -180,8 +180,12 @@ def known_words(reports: AgentReports, evidence: Evidence) -> str:
     number = "1 session" if sessions[0] == 1 else f"{sessions[0]:,} sessions"
     if evidence.excluded_points is not None:
         return f"{known}; {number}, {bad or 'none'} with an error: at most {evidence.excluded_points} points worse"
-    if bad == 0 and stable.requests and not evidence.stable[_TOUCHED.flag]:
-        return f"{known}; {number}, none with an error: fewer than {rate_below(sessions[0])} in 100 fail"
+    settled = evidence.settled[0]
+    below = rate_below(settled) if settled and stable.requests and not evidence.stable[_TOUCHED.flag] else 100
+    if bad == 0 and below < 100:
+        # A session that began just now may still fail, so it is no evidence yet.
+        ended = f"{settled:,} began over 15 minutes ago: "
+        return f"{known}; {number}, none with an error; {ended}fewer than {below} in 100 fail"
     return f"{known}; {number}, {bad or 'none'} with an error: not shown to be worse"
 
 

@@ -5,6 +5,7 @@ Only healthy time counts towards a pause, a canary without requests is never pro
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Final
 
@@ -38,6 +39,7 @@ from modelops.ports import TrackCounters
 
 REPORT_GRACE_SECONDS: Final = 15.0
 """Agents report every 5 s, and a report counts for 15 s: a shorter wait is not written to the status."""
+_NUMBERS: Final = re.compile(r"\d[\d,.]*|\bnone\b")
 
 
 def evidence_of(state: State) -> Evidence:
@@ -253,9 +255,10 @@ def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:
     write_interval = max(5.0, pause.duration_seconds / 20)
     began = state.rollout.status.step_started_at
     overdue = began is not None and state.now - began >= timedelta(seconds=pause.duration_seconds)
-    told = overdue or result.health in (Health.HEALTHY, Health.BOTH_ILL)
+    # An older router does not become newer while the pause goes on.
+    told = overdue or result.health is not Health.WAITING or evidence_of(state).without_sessions > 0
     reason = result.reason if told else RolloutReason.Watching
-    if state.rollout.status.reason != reason.value:
+    if state.rollout.status.reason != reason.value or (told and waits_for_something_else(state, result)):
         status = with_phase(
             state,
             RolloutPhase.PROGRESSING,
@@ -277,6 +280,14 @@ def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:
             requeue_after=after,
         )
     return Plan(steps=(tick,), requeue_after=after)
+
+
+def waits_for_something_else(state: State, result: AnalysisResult) -> bool:
+    """Whether the status names another cause under the same reason. Numbers that change are not written."""
+    said = state.rollout.status.analysis
+    if result.health is not Health.WAITING or said is None:
+        return False
+    return _NUMBERS.sub("", said.message) != _NUMBERS.sub("", result.message[:512])
 
 
 def analysis_at_new_weight(state: State) -> AnalysisStatus:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from modelops.api.v1alpha1.agentmodel import EndpointRole
 from modelops.api.v1alpha1.rollout import Intent, RolloutPhase
-from modelops.domain.analysis.metrics import NO_COUNTS, add, only_errors
+from modelops.domain.analysis.metrics import NO_COUNTS, SESSIONS, Counts, add, only_errors
 from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record, Target, Watch
@@ -19,6 +19,7 @@ from modelops.domain.rollout.state import State, stable_keys
 from modelops.domain.rollout.status import status_steps, with_phase
 from modelops.domain.rollout.targets import require_promoted_target
 from modelops.domain.undo import without_undone
+from modelops.ports import SessionReports
 
 
 def promote(state: State) -> RolloutPlan:
@@ -99,13 +100,9 @@ def watch_after(state: State, target: Target) -> Watch | None:
 
     It has everything that it needs, because the Rollout may be deleted meanwhile.
     """
-    asked, record, reports = state.rollout.spec.strategy.post_promotion, state.require_record(), state.reports
+    asked, record = state.rollout.spec.strategy.post_promotion, state.require_record()
     if asked is None:
         return None
-    before = NO_COUNTS
-    if reports is not None:
-        stable = reports.sessions.stable
-        before = only_errors(add((stable.folded, *(counts for _, counts in stable.live))))
     return Watch(
         version=target.version,
         back=record.stable.version,
@@ -113,8 +110,27 @@ def watch_after(state: State, target: Target) -> Watch | None:
         uid=state.uid,
         name=state.rollout.metadata.name,
         limits=state.rollout.spec.analysis.wire(),
-        before=before,
+        before=sessions_before(state, target),
     )
+
+
+def sessions_before(state: State, promoted: Target) -> Counts:
+    """Sessions of the version that is left, and their errors.
+
+    Where the commit is repeated, agents may report the promoted version as stable already. Then they are what the last
+    judgement left in the status, with each session that had an error counted as failed from its first request on: a
+    rate that is too high cannot cause an alarm.
+    """
+    found = state.reports.sessions if state.reports is not None else SessionReports()
+    counts = add((found.stable.folded, *(bucket for _, bucket in found.stable.live)))
+    if counts[SESSIONS] and found.stable_version != promoted.version:
+        return only_errors(counts)
+    analysis = state.rollout.status.analysis
+    kept = analysis.stable if analysis is not None else None
+    if kept is None:
+        return NO_COUNTS
+    failed = kept.failed_sessions
+    return (kept.sessions, failed, failed, failed, 0, 0, 0)
 
 
 def endpoints_after_promotion(state: State, record: Record) -> tuple[EndpointEntry, ...]:
