@@ -139,10 +139,14 @@ def billed_usd(
     """What the calls that are billed one by one have cost, by the service's own bills.
 
     `reports` are those of a judge and of similarity. None where an answer has no bill: then nothing less than the
-    highest cost is known.
+    highest cost is known. A failed call of a model has none and costs nothing; an agent that failed may have made
+    several calls before.
     """
     billed = [a for a in answers if request.arms[a.arm].service == "openrouter"]
-    if any(a.cost_usd is None and a.error is None for a in billed) or not all(one.billed for one in reports):
+    by_agent = request.agent_rule is not None
+    if any(a.cost_usd is None and (by_agent or a.error is None) for a in billed):
+        return None
+    if not all(one.billed for one in reports):
         return None
     reported = sum((Decimal(one.result.usd) for one in reports), Decimal(0))
     return f"{sum((Decimal(answer.cost_usd or 0) for answer in billed), reported):f}"

@@ -77,7 +77,11 @@ def test_what_failed_answers_of_an_agent_have_cost_is_booked_too() -> None:
     answers = [
         answer("baseline", 1, "x", cost_usd="0.10"),
         answer("candidate", 1, None, cost_usd="0.20"),
-        answer("candidate", 2, None),
     ]
-    assert billed_usd(given(), answers) == "0.30"
-    assert billed_usd(given(), [*answers, answer("baseline", 2, "x")]) is None
+    asked = given(**agent(1))
+    assert billed_usd(asked, answers) == "0.30"
+    assert billed_usd(asked, [*answers, answer("baseline", 2, "x")]) is None
+    assert billed_usd(asked, [*answers, answer("candidate", 2, None)]) is None, (
+        "it may have made calls before"
+    )
+    assert billed_usd(given(), [*answers, answer("candidate", 2, None)]) == "0.30"
