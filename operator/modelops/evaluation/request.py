@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -97,11 +98,12 @@ class AskedAgent(_Part):
 
 
 class ProductionRule(_Part):
-    """The newest runs of a LangSmith project whose inputs are asked as well."""
+    """The newest runs of a LangSmith project whose inputs are asked as well: of so many days before `until`, or now."""
 
     project: str
     runs: Annotated[int, Field(ge=1)]
     days: Annotated[int, Field(ge=1)]
+    until: datetime | None = None
 
 
 class SimilarityRule(_Part):

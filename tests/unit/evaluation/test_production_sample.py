@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from tests.unit.evaluation.asked import answer, request
@@ -64,6 +66,24 @@ def test_each_run_that_is_left_out_is_counted_by_its_reason(tmp_path: Path, runs
     }
     assert len(sample.findings) == 5
     assert SECRET not in "".join(one.read_text() for one in tmp_path.iterdir())
+
+
+def test_runs_after_the_rollout_was_created_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    created = datetime(2026, 1, 8, tzinfo=UTC)
+    asked_since: list[datetime] = []
+
+    def project(_client: Any, _project: str, *, since: datetime) -> list[Any]:
+        asked_since.append(since)
+        return [SimpleNamespace(started=created + timedelta(hours=hours)) for hours in (2, 0, -5)]
+
+    monkeypatch.setattr(sample_module, "connect_langsmith", Mock)
+    monkeypatch.setattr(sample_module, "root_runs", project)
+    rule = request(
+        production={"project": "docs", "runs": 9, "days": 7, "until": created.isoformat()}
+    ).production
+    assert rule is not None
+    assert [run.started for run in sample_module._recent(rule)] == [created, created - timedelta(hours=5)]
+    assert asked_since == [created - timedelta(days=7)]
 
 
 def test_after_a_restart_the_same_runs_are_asked(tmp_path: Path, runs: list[Any]) -> None:

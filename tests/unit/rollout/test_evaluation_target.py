@@ -77,9 +77,17 @@ def test_target_agent_without_an_agent_is_left_to_the_check() -> None:
     assert given(state_of({"target": "agent"}))["asked_agent"] is None
 
 
-def test_the_sample_names_the_project_of_the_agent() -> None:
-    found = given(state_of({"productionSample": {"runs": 20}}))["production"]
-    assert found == {"project": "docs-runs", "runs": 20, "days": 7}
+def test_the_sample_names_the_project_of_the_agent_and_ends_where_the_rollout_begins() -> None:
+    """The check plans the cost of the runs that the evaluation asks, so both must find the same ones."""
+    state = state_of({"productionSample": {"runs": 20}})
+    created = state.rollout.metadata.creation_timestamp
+    assert created is not None
+    assert given(state)["production"] == {
+        "project": "docs-runs",
+        "runs": 20,
+        "days": 7,
+        "until": created.isoformat(),
+    }
 
 
 @pytest.mark.parametrize(("verdict", "recommendation"), [("pass", "deploy"), ("fail", "reject")])

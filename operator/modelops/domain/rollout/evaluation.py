@@ -256,7 +256,10 @@ def production_rule(state: State) -> dict[str, Any]:
         return {}
     langsmith = state.require_agent_model().spec.langsmith
     project = (langsmith.project if langsmith else None) or ""
-    return {"production": {"project": project, "runs": sample.runs, "days": sample.days}}
+    created = state.rollout.metadata.creation_timestamp
+    # The check and the evaluation take the same runs, so what is asked is what was planned.
+    until = created.isoformat() if created is not None else None
+    return {"production": {"project": project, "runs": sample.runs, "days": sample.days, "until": until}}
 
 
 def judge_rule(judge: Judge | None, agent: str) -> dict[str, Any] | None:

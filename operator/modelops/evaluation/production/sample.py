@@ -65,11 +65,13 @@ def read_sample(work: WorkDir, request: Request, questions: Sequence[Question]) 
 
 
 def _recent(rule: ProductionRule) -> list[Any]:
-    since = datetime.now(UTC) - timedelta(days=rule.days)
+    until = rule.until or datetime.now(UTC)
     client = connect_langsmith()
     try:
         found = []
-        for run in root_runs(client, rule.project, since=since):
+        for run in root_runs(client, rule.project, since=until - timedelta(days=rule.days)):
+            if run.started > until:
+                continue
             found.append(run)
             if len(found) >= rule.runs * LOOKED_AT:
                 break
