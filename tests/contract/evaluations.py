@@ -25,6 +25,25 @@ MODULE, CHECK = "modelops.evaluation", "modelops.evaluation.check"
 Serve = Callable[..., dict[str, Any]]
 
 
+def open_router_arms(sandbox: SandboxInfo, **more: str) -> dict[str, dict[str, str]]:
+    """A baseline that repeats the signature and a candidate that writes a sentence, both at the sandbox's OpenRouter."""
+
+    def arm(model: str, version: str, env: str) -> dict[str, str]:
+        return {
+            "model": f"modelops-sandbox/{model}",
+            "base_url": sandbox.openrouter,
+            "api_key_env": env,
+            "version": version,
+            "service": "openrouter",
+            **more,
+        }
+
+    return {
+        "baseline": arm("echo-signature", "v1.0.0", "MODELOPS_BASELINE_KEY"),
+        "candidate": arm("name-as-sentence", "v1.1.0-rc.1", "MODELOPS_CANDIDATE_KEY"),
+    }
+
+
 @pytest.fixture(scope="module")
 def examples() -> list[StdlibExample]:
     return read_examples(limit=600)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from langsmith import Client
 from openai import BadRequestError, OpenAI
+from tests.contract.evaluations import open_router_arms
 from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples
 
 from modelops.api.v1alpha1.langsmith_feedback import FeedbackResult
@@ -50,24 +51,12 @@ def dataset(client: Client, unique: Callable[[str], str]) -> tuple[str, str]:
 
 @pytest.fixture
 def program_input(sandbox: SandboxInfo, dataset: tuple[str, str], unique: Callable[[str], str]) -> Input:
-    def arm(model: str, version: str, env: str) -> dict[str, str]:
-        return {
-            "model": f"modelops-sandbox/{model}",
-            "base_url": sandbox.openrouter,
-            "api_key_env": env,
-            "version": version,
-            "service": "openrouter",
-        }
-
     return {
         "v": 1,
         "rollout": unique("uid"),
         "agent": "docs",
         "dataset": f"ls://{dataset[0]}",
-        "arms": {
-            "baseline": arm("echo-signature", "v1.0.0", "MODELOPS_BASELINE_KEY"),
-            "candidate": arm("name-as-sentence", "v1.1.0-rc.1", "MODELOPS_CANDIDATE_KEY"),
-        },
+        "arms": open_router_arms(sandbox),
         "prompt": PROMPT,
         "scorer": {"type": "tokenF1", "threshold": "0.35"},
         "margin_points": "10",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from langsmith import Client
+from tests.contract.evaluations import open_router_arms
 from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples, run_program
 
 from modelops.api.v1alpha1.judge import JudgeResult
@@ -37,25 +38,12 @@ def program_input(
     name = unique("judged")
     fill_dataset(client, name, langsmith_examples(held_out))
 
-    def arm(model: str, version: str, env: str) -> dict[str, str]:
-        return {
-            "model": f"modelops-sandbox/{model}",
-            "base_url": sandbox.openrouter,
-            "api_key_env": env,
-            "version": version,
-            "service": "openrouter",
-            "key_name": "AgentModel docs spec.secretRefs.openRouter",
-        }
-
     return {
         "v": 1,
         "rollout": unique("uid"),
         "agent": "docs",
         "dataset": f"ls://{name}",
-        "arms": {
-            "baseline": arm("echo-signature", "v1.0.0", "MODELOPS_BASELINE_KEY"),
-            "candidate": arm("name-as-sentence", "v1.1.0-rc.1", "MODELOPS_CANDIDATE_KEY"),
-        },
+        "arms": open_router_arms(sandbox, key_name="AgentModel docs spec.secretRefs.openRouter"),
         "prompt": PROMPT,
         "scorer": {"type": "tokenF1", "threshold": "0.35"},
         "judge": {

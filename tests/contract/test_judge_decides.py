@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from langsmith import Client
+from tests.contract.evaluations import open_router_arms
 from tests.contract.learning import PROMPT, fill_dataset, langsmith_examples
 
 from modelops.api.v1alpha1.judge import JudgeCalibration, JudgeResult
@@ -118,24 +119,12 @@ def program_input(
         [{**row, "outputs": {"docstring": text}} for row, text in zip(rows, wanted, strict=True)],
     )
 
-    def arm(model: str, version: str, env: str) -> dict[str, str]:
-        return {
-            "model": f"modelops-sandbox/{model}",
-            "base_url": sandbox.openrouter,
-            "api_key_env": env,
-            "version": version,
-            "service": "openrouter",
-        }
-
     return {
         "v": 1,
         "rollout": unique("uid"),
         "agent": "docs",
         "dataset": f"ls://{name}",
-        "arms": {
-            "baseline": arm("echo-signature", "v1.0.0", "MODELOPS_BASELINE_KEY"),
-            "candidate": arm("name-as-sentence", "v1.1.0-rc.1", "MODELOPS_CANDIDATE_KEY"),
-        },
+        "arms": open_router_arms(sandbox),
         "prompt": PROMPT,
         "scorer": {"type": "judge", "threshold": "1"},
         "judge": {"model": JUDGE},

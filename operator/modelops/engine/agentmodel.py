@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, assert_never
 
-from modelops.api.v1alpha1.agentmodel import AgentModel, Serving
+from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.agentmodel.actions import (
     AgentModelAction,
     AgentModelFact,
@@ -24,17 +24,18 @@ from modelops.domain.agentmodel.undo_endpoint import url_of_undo
 from modelops.domain.agents_config_map import location_of
 from modelops.domain.facts import Outage
 from modelops.domain.plan import Plan, WriteRecord, WriteStatus
-from modelops.domain.record import EndpointEntry, Record, Settlement
+from modelops.domain.record import Record, Settlement
 from modelops.domain.training.naming import attempt_label
 from modelops.engine.agent_processes import AgentProcesses
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
+from modelops.engine.endpoint_requests import request_of, request_of_serving
 from modelops.engine.event_mapping import with_uid
 from modelops.engine.executor import CONFIG_MAPS, Executed, Executor, WriteBase
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
 from modelops.engine.resources import AGENT_MODELS, ROLLOUTS, TRAINING_RUNS
 from modelops.engine.services import Services, outage_of
-from modelops.ports import AgentReports, Endpoint, EndpointRequest, Refused, Unavailable, Uncertain
+from modelops.ports import AgentReports, Endpoint, Refused, Unavailable, Uncertain
 
 MANY_OBJECTS = 100
 """Adding so many objects to a record takes tens of milliseconds."""
@@ -388,36 +389,3 @@ async def every(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
             problem = problem or error
     if problem is not None:
         raise problem
-
-
-def request_of_serving(serving: Serving) -> EndpointRequest:
-    """An endpoint by spec.serving, to ask for its price."""
-    return EndpointRequest(
-        name="",
-        repo="",
-        revision="",
-        vendor=serving.vendor,
-        region=serving.region,
-        accelerator=serving.accelerator,
-        instance_type=serving.instance_type,
-        instance_size=serving.instance_size,
-        min_replica=serving.min_replica,
-        max_replica=serving.max_replica,
-    )
-
-
-def request_of(entry: EndpointEntry) -> EndpointRequest:
-    """The endpoint that the record names, as it is created."""
-    given = entry.instance
-    return EndpointRequest(
-        name=entry.name,
-        repo=entry.repo,
-        revision=entry.revision,
-        vendor=given["vendor"],
-        region=given["region"],
-        accelerator=given["accelerator"],
-        instance_type=given["instanceType"],
-        instance_size=given["instanceSize"],
-        min_replica=given["minReplica"],
-        max_replica=given["maxReplica"],
-    )

@@ -37,6 +37,7 @@ from modelops.domain.rollout.targets import candidate_target
 from modelops.engine.agent_processes import AgentProcesses
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
+from modelops.engine.endpoint_requests import request_of_serving
 from modelops.engine.executor import Executed, Executor, FileWriteRefused, WriteBase
 from modelops.engine.program_secrets import AgentSecrets, agent_secrets, program_owner
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
@@ -408,19 +409,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
     def _endpoint_request(self, state: State) -> EndpointRequest:
         agent = state.agent_model
         assert agent is not None
-        serving = agent.spec.serving
-        return EndpointRequest(
-            name=endpoint_name(state, "", ""),
-            repo="",
-            revision="",
-            vendor=serving.vendor,
-            region=serving.region,
-            accelerator=serving.accelerator,
-            instance_type=serving.instance_type,
-            instance_size=serving.instance_size,
-            min_replica=serving.min_replica,
-            max_replica=serving.max_replica,
-        )
+        return replace(request_of_serving(agent.spec.serving), name=endpoint_name(state, "", ""))
 
     async def _perform(self, action: RolloutAction, state: State, context: ReconcileContext[State]) -> None:
         memory = self._memory_of(state)

@@ -20,10 +20,10 @@ from typing import Any, Final, TypeAlias
 
 from modelops.adapters.certificates import certificate_problem
 from modelops.domain.retry_after import retry_after_seconds
-from modelops.evaluation.chat_connection import CONNECT_SECONDS
 from modelops.evaluation.line_journal import LineJournal
 from modelops.evaluation.model_client import LONGEST_WAIT_SECONDS, is_final
 from modelops.evaluation.reply import amount, failure_of, text_of_body
+from modelops.evaluation.sdk_client import sdk_client
 from modelops.grammar import counted
 
 BATCH: Final = 32
@@ -91,16 +91,9 @@ class EmbeddingClient:
     """Asks for vectors at an OpenAI-compatible `base_url`."""
 
     def __init__(self, *, model: str, base_url: str, api_key: str, timeout_seconds: float) -> None:
-        from openai import AsyncOpenAI, Timeout
-
         self._model = model
         self._timeout_seconds = timeout_seconds
-        self._client = AsyncOpenAI(
-            base_url=base_url,
-            api_key=api_key,
-            max_retries=0,
-            timeout=Timeout(timeout_seconds, connect=CONNECT_SECONDS),
-        )
+        self._client = sdk_client(base_url=base_url, api_key=api_key, timeout_seconds=timeout_seconds)
         self.missing = ""
 
     async def close(self) -> None:

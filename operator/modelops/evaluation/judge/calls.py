@@ -15,11 +15,11 @@ from modelops.evaluation.judge.reader import read_judgement
 from modelops.evaluation.line_journal import LineJournal
 from modelops.evaluation.model_client import LONGEST_WAIT_SECONDS, is_final
 from modelops.evaluation.reply import amount, failure_of, flags_the_question, text_of_body
+from modelops.evaluation.sdk_client import sdk_client
 
 MOST_ATTEMPTS = 2
 _EVERY_CALL = (401, 402, 403, 404)
 """HTTP statuses that every further call would get."""
-_CONNECT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
 
 
@@ -73,16 +73,9 @@ class JudgeClient:
     """Calls the judge at an OpenAI-compatible `base_url`, with an answer in the form of a schema."""
 
     def __init__(self, *, model: str, base_url: str, api_key: str, timeout_seconds: float) -> None:
-        from openai import AsyncOpenAI, Timeout
-
         self._model = model
         self._timeout_seconds = timeout_seconds
-        self._client = AsyncOpenAI(
-            base_url=base_url,
-            api_key=api_key,
-            max_retries=0,
-            timeout=Timeout(timeout_seconds, connect=_CONNECT_SECONDS),
-        )
+        self._client = sdk_client(base_url=base_url, api_key=api_key, timeout_seconds=timeout_seconds)
 
     async def close(self) -> None:
         """Close the connections."""
