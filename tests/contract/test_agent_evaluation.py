@@ -120,7 +120,9 @@ def test_an_agent_in_the_image_answers_with_both_models(
 ) -> None:
     folder = tmp_path / "site"
     folder.mkdir()
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(install(folder)), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(install(folder)), *filter(None, [os.environ.get("PYTHONPATH")])])
+    )
     given["asked_agent"] = {"entry_point": "team_agents:plain"}
     found = run_program(sandbox, MODULE, tmp_path / "p", given, **keys(sandbox))
     assert found["ok"], found

@@ -1,6 +1,7 @@
 """The Python examples of the documentation run against the models of the sandbox."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.docs.pages import ROOT, blocks
@@ -56,13 +57,25 @@ def _chat(url: str, *, model: str) -> object:
     return client.chat.completions.create(model=model, messages=MESSAGES)  # type: ignore[arg-type]
 
 
-def test_the_scorer_of_the_page_scores_an_answer() -> None:
-    given: dict[str, object] = {}
-    (block,) = (one for one in blocks(ROOT / "docs" / "guides" / "scorers.md") if one.test == "python")
-    exec(compile(block.text, "scorers.md", "exec"), given)
-    scorer = given["same_imports"]
-    assert callable(scorer)
-    found = scorer(
+@pytest.fixture
+def on_the_page() -> dict[str, Any]:
+    """What the page of scorers defines."""
+    given: dict[str, Any] = {}
+    for block in blocks(ROOT / "docs" / "guides" / "scorers.md"):
+        if block.test == "python":
+            exec(compile(block.text, "scorers.md", "exec"), given)
+    return given
+
+
+def test_the_scorer_of_the_page_scores_an_answer(on_the_page: dict[str, Any]) -> None:
+    found = on_the_page["same_imports"](
         inputs={}, outputs={"answer": "import os\nx = 1"}, reference_outputs={"code": "y = 2\nimport os"}
     )
     assert found == {"key": "same_imports", "score": 1.0, "comment": "the same"}
+
+
+def test_the_labels_of_the_page_become_examples(on_the_page: dict[str, Any]) -> None:
+    lines = ['{"question": "q", "expected": "e", "a": "x", "b": "y", "label": "a"}']
+    assert list(on_the_page["label_examples"](lines)) == [
+        {"inputs": {"question": "q", "expected": "e", "a": "x", "b": "y"}, "outputs": {"label": "a"}}
+    ]
