@@ -353,5 +353,5 @@ def test_rollouts_are_created_and_edited_without_the_verbs(team: Team) -> None:
 
 def test_the_approval_requested_by_and_status_policies_match_rollouts() -> None:
     text = {path.stem: path.read_text(encoding="utf-8") for path in POLICIES}
-    assert set(text) == {"approval", "budget", "jobs", "pods", "requested-by", "status"}
+    assert set(text) == {"approval", "budget", "jobs", "networks", "pods", "requested-by", "status"}
     assert all("rollouts" in text[name] for name in ("approval", "requested-by", "status"))
