@@ -171,9 +171,11 @@ async def test_from_training_data_to_the_report_a_better_coder_passes_an_equal_o
     assert status(asks)["offer"]["stage"] == "Inconclusive"
     assert status(asks)["evaluation"]["differencePoints"] == "0.00"
 
+    # The plan takes the disagreement of the evaluations before, so that few examples seem to show little.
+    accepted = {**scored, "acceptLowPower": True}
     worse = await asyncio.to_thread(copy_of, env.cloud, repo, spoilt=True)
     await env.api.create(
-        manifests.rollout("worse", {"model": worse}, evaluation=scored, **manifests.IMMEDIATE)
+        manifests.rollout("worse", {"model": worse}, evaluation=accepted, **manifests.IMMEDIATE)
     )
     rejected = await env.api.wait_until_finished("Rollout", "worse", seconds=120)
     assert (status(rejected)["phase"], status(rejected)["reason"]) == ("Rejected", "EvaluationFailed")
