@@ -72,7 +72,7 @@ def abort_on_breach(state: State) -> RolloutPlan | None:
         return None
     if not state.holds_agent_lock:
         return None
-    result = judge_canary(reports, state.rollout.spec.analysis, evidence_of(state))
+    result = judged(state)
     if result.health is not Health.BREACHED:
         return None
     times = RollbackTimes(
