@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from modelops.adapters.langsmith.answers import run_id
 from modelops.adapters.langsmith.errors import LangSmithError
@@ -13,7 +12,7 @@ from modelops.adapters.langsmith.experiments import Experiment
 from modelops.adapters.langsmith.feedback import read_feedback
 from modelops.api.v1alpha1.langsmith_feedback import FeedbackResult
 from modelops.datasets.download import connect_langsmith
-from modelops.domain.gates.paired_mean import student_interval
+from modelops.evaluation.paired_report import paired_fields
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, FeedbackRule, Request
 from modelops.grammar import counted, verb
@@ -109,16 +108,10 @@ def _result(
         both = [found.get((_run(experiments[arm], question), key)) for arm in ARMS]
         if both[0] is not None and both[1] is not None:
             pairs.append((both[0], both[1]))
-    differences = [candidate - baseline for baseline, candidate in pairs]
-    ends = student_interval(differences, alpha=float(request.alpha)) if len(pairs) > 1 else None
     return FeedbackResult(
         key=key,
-        compared=len(pairs),
         missing=len(questions) - len(pairs),
-        baseline=_shown(fmean(pair[0] for pair in pairs)) if pairs else "",
-        candidate=_shown(fmean(pair[1] for pair in pairs)) if pairs else "",
-        difference=_shown(fmean(differences)) if pairs else "",
-        interval=(_shown(ends.low), _shown(ends.high)) if ends else (),
+        **paired_fields(pairs, alpha=float(request.alpha), mean=_shown, difference=_shown),
     )
 
 

@@ -11,10 +11,8 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from modelops.api.v1alpha1.similarity import SimilarityResult
-from modelops.domain.gates.paired_mean import student_interval
 from modelops.domain.gates.tool_calls import said
 from modelops.evaluation.embeddings import (
     Embedded,
@@ -27,6 +25,7 @@ from modelops.evaluation.embeddings import (
 )
 from modelops.evaluation.journal import Answer
 from modelops.evaluation.judge.answers import judge_address
+from modelops.evaluation.paired_report import paired_fields
 from modelops.evaluation.question import Question
 from modelops.evaluation.request import ARMS, ArmName, Request, SimilarityRule
 from modelops.evaluation.scored_answers import readable_answer
@@ -132,17 +131,11 @@ def _report(
     embedded: Embedded,
 ) -> SimilarityReport:
     missing = of - len(pairs)
-    differences = [candidate - baseline for baseline, candidate in pairs]
-    ends = student_interval(differences, alpha=float(request.alpha)) if len(pairs) > 1 else None
     result = SimilarityResult(
         model=rule.model,
-        compared=len(pairs),
         missing=missing,
-        baseline=f"{fmean(pair[0] for pair in pairs):.4f}" if pairs else "",
-        candidate=f"{fmean(pair[1] for pair in pairs):.4f}" if pairs else "",
-        difference=_signed(fmean(differences)) if pairs else "",
-        interval=(_signed(ends.low), _signed(ends.high)) if ends else (),
         usd=f"{embedded.usd.normalize():f}",
+        **paired_fields(pairs, alpha=float(request.alpha), mean="{:.4f}".format, difference=_signed),
     )
     line = similarity_line(result)
     findings = [f"report only, it does not change the verdict: {line}"]
