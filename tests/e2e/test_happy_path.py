@@ -127,9 +127,10 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
         f"Difference Points: {verdict['differencePoints']} Disagreement Points: {verdict['disagreementPoints']} "
         "Examples: 12 ",
         "Candidates Compared: 1 Dataset Version: ",
-        f"Interval Points: {' '.join(verdict['intervalPoints'])} Margin Points: {SHORT_EVALUATION['marginPoints']} ",
-        f"Recommendation: deploy Recorded: true Report URL: {verdict['reportUrl']} Scorer: tokenF1 Threshold: 0 "
-        "Verdict: pass ",
+        f"Interval Points: {' '.join(verdict['intervalPoints'])} ",
+        f" Margin Points: {SHORT_EVALUATION['marginPoints']} ",
+        f"Recommendation: deploy Recorded: true Report URL: {verdict['reportUrl']} Scorer: tokenF1 "
+        "Target: model Threshold: 0 Verdict: pass ",
         "Weight: 100 Events: ",
         *events,
     ):

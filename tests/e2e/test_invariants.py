@@ -131,7 +131,7 @@ async def test_invariant_05_no_promotion_on_silence_of_too_few_samples(env: Envi
 
 async def test_invariant_05_no_promotion_on_silence_of_the_agents(env: Environment) -> None:
     """The agents stop reporting when the pause begins, after good samples. A report counts for 15 s; the pause is longer."""
-    pause, before = 20, count_answers(env, "models")
+    pause = 20
     steps = [{"setWeight": 50}, {"pause": {"durationSeconds": pause}}, {"setWeight": 100}]
     strategy = {"canary": {"steps": steps}}
     canary = await start_canary(env, wait=False, strategy=strategy, progressDeadlineSeconds=50)
@@ -140,11 +140,12 @@ async def test_invariant_05_no_promotion_on_silence_of_the_agents(env: Environme
         return f"/rollouts/{NAME}/status" in write.path and json.loads(write.body)["status"].get("step") == 2
 
     async def fall_silent() -> None:
-        await env.wait_until(
-            lambda: count_answers(env, "models") > before + SHORT_EVALUATION["maxExamples"],
-            expected="sampled",
-        )
-        await asyncio.to_thread(canary.agents.close)
+        before = count_answers(
+            env, "models"
+        )  # Those of the evaluation and of the first seconds at weight 50.
+        await env.wait_until(lambda: count_answers(env, "models") > before + 10, expected="sampled")
+        await asyncio.sleep(6)  # Longer than the time between two reports.
+        await asyncio.to_thread(canary.agents.die)
         env.recorder.release_write()
 
     env.recorder.fault = WriteFault(Moment.HELD, begins_the_pause, action=fall_silent)

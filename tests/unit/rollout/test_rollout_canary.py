@@ -355,6 +355,21 @@ def test_the_deadline_aborts() -> None:
     assert_back_on_stable(driver.run_until(has_ended), reason="DeadlineExceeded")
 
 
+@pytest.mark.parametrize(("reported", "shown"), [(700, 700), (3, 500)])
+def test_an_end_that_the_numbers_did_not_decide_still_has_the_newest_ones(reported: int, shown: int) -> None:
+    """Agents fell silent after the last status, or the operator has just started and has not heard from all."""
+    driver = driver_in_pause()
+    canary = TrackCounters(requests=reported, errors=0, p95_ms=80)
+    silent = replace(HEALTHY, expected=2, heard=0, in_sync=0, canary=canary)
+    driver.state = replace(driver.state, reports=silent)
+    driver.pass_time(172801)
+    assert_back_on_stable(driver.run_until(has_ended), reason="DeadlineExceeded")
+    analysis = driver.state.rollout.status.analysis
+    assert analysis is not None
+    assert analysis.canary is not None
+    assert analysis.canary.requests == shown
+
+
 def test_an_endpoint_never_runs_longer_than_its_reservation_pays_for() -> None:
     driver = driver_in_pause()
     driver.state = replace(driver.state, reports=None)

@@ -17,6 +17,7 @@ from modelops.domain.plan import Plan, WriteFile, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, Record
 from modelops.domain.rollout.actions import RolloutPlan, RolloutStep
+from modelops.domain.rollout.analysis_summary import analysis_at_abort
 from modelops.domain.rollout.endpoint_cost import release_endpoint, settle_reservation
 from modelops.domain.rollout.evaluation_scores import with_candidate_counted, with_scores
 from modelops.domain.rollout.finalizer import drop_finalizer
@@ -39,7 +40,7 @@ def latch_abort(
     analysis: AnalysisStatus | None = None,
     **changes: Any,
 ) -> RolloutPlan:
-    """1. Latches the reason, and aborts in the same plan. `analysis`: the numbers that decided.
+    """1. Latches the reason, and aborts in the same plan. `analysis`: the numbers that decided; else the newest ones.
 
     `changes`: further fields of the status.
     """
@@ -50,7 +51,7 @@ def latch_abort(
         message,
         abort_reason=reason.value,
         rollback=rollback or state.rollout.status.rollback,
-        analysis=analysis or state.rollout.status.analysis,
+        analysis=analysis or analysis_at_abort(state),
         **changes,
     )
     steps = (*status_steps(state, status, reason, message), *abort_steps(state, reason, message))

@@ -10,15 +10,11 @@ from datetime import timedelta
 from typing import Final
 
 from modelops.api.v1alpha1.rollout import (
-    AnalysisStatus,
     CanaryStep,
     Pause,
     RollbackTimes,
     RolloutPhase,
-    TrackSummary,
 )
-from modelops.domain.analysis import METRICS, Evidence
-from modelops.domain.analysis.metrics import TOUCHED, Counts
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
@@ -28,32 +24,21 @@ from modelops.domain.rollout.analysis import (
     AnalysisResult,
     Health,
     canary_error_words,
-    judge_canary,
-    judge_of,
+)
+from modelops.domain.rollout.analysis_summary import (
+    analysis_at_new_weight,
+    evidence_of,
+    judged,
+    summarize_analysis,
 )
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.rollout.trial import rest_is_not_approved
-from modelops.ports import TrackCounters
 
 REPORT_GRACE_SECONDS: Final = 15.0
 """Agents report every 5 s, and a report counts for 15 s: a shorter wait is not written to the status."""
 _NUMBERS: Final = re.compile(r"\d[\d,.]*|\bnone\b")
-
-
-def evidence_of(state: State) -> Evidence:
-    """What the sessions show: with the bets of earlier reports, or from these reports alone."""
-    if state.evidence is not None or state.reports is None:
-        return state.evidence or Evidence()
-    intent = state.rollout.status.intent
-    weight = (intent.weight if intent else 0) / 100
-    return judge_of(state.rollout.spec.analysis).judge(state.reports.sessions, weight=weight)
-
-
-def judged(state: State) -> AnalysisResult:
-    """The canary's health now; the agents have reported."""
-    return judge_canary(state.require_reports(), state.rollout.spec.analysis, evidence_of(state))
 
 
 def canary_steps(state: State) -> tuple[CanaryStep, ...]:
@@ -288,33 +273,3 @@ def waits_for_something_else(state: State, result: AnalysisResult) -> bool:
     if result.health is not Health.WAITING or said is None:
         return False
     return _NUMBERS.sub("", said.message) != _NUMBERS.sub("", result.message[:512])
-
-
-def analysis_at_new_weight(state: State) -> AnalysisStatus:
-    """The analysis at the start of a weight; it keeps the last verdict, so that an ended rollout still shows it."""
-    now, old = summarize_analysis(state, None, 0), state.rollout.status.analysis
-    return now if old is None else now.model_copy(update={"verdict": old.verdict, "message": old.message})
-
-
-def summarize_analysis(state: State, result: AnalysisResult | None, healthy_seconds: int) -> AnalysisStatus:
-    """The reports and the verdict as the status has them."""
-    reports, evidence = state.reports, evidence_of(state)
-
-    def track(of: TrackCounters, sessions: Counts) -> TrackSummary:
-        return TrackSummary(
-            sessions=sessions[0],
-            failed_sessions=sessions[METRICS[TOUCHED].flag],
-            requests=of.requests,
-            errors=of.errors,
-            latency_p95_milliseconds=of.p95_ms,
-        )
-
-    return AnalysisStatus(
-        healthy_seconds=healthy_seconds,
-        stable=track(reports.stable, evidence.stable) if reports else None,
-        canary=track(reports.canary, evidence.canary) if reports else None,
-        verdict=result.health.value if result else "",
-        message=result.message[:512] if result else "",
-        evidence=f"{min(evidence.value, 1e9):.3g}" if evidence.sessions else "",
-        excluded_points=evidence.excluded_points,
-    )
