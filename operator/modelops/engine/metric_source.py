@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modelops.domain.metrics.counting import MetricReading, compares_with_stable
-from modelops.domain.metrics.schedule import due_since
 from modelops.domain.rollout.metric_questions import Access, question_of
 from modelops.domain.rollout.metric_state import MetricReadings, Watched, due_metrics
 from modelops.domain.rollout.state import State
@@ -67,7 +66,7 @@ class MetricSource:
 
     def _reading(self, state: State, one: Watched, access: Access) -> MetricReading | None:
         metric, metadata = one.metric, state.rollout.metadata
-        since = due_since(metric, one.written, state.now) or state.now
+        since = one.due_since(one.written, state.now) or state.now
         asker = metadata.namespace, metadata.name
         try:
             asked = [question_of(state, metric, "canary", access)]

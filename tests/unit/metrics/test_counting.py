@@ -114,29 +114,34 @@ def test_good_measurements_are_written_once_a_minute_and_what_counts_always() ->
 
 def test_a_metric_is_due_after_the_delay_and_then_once_in_each_interval() -> None:
     waits = metric(successCondition="value < 1", initialDelaySeconds=30, intervalSeconds=60)
-    fresh = MetricStatus(name="errors", started_at=AT)
-    assert due_since(waits, fresh, AT + timedelta(seconds=29)) is None
-    assert due_since(waits, fresh, AT + timedelta(seconds=30)) == AT + timedelta(seconds=30)
+    status = MetricStatus(name="errors", started_at=AT)
+    first = AT + timedelta(seconds=30)
+    assert due_since(waits, status, AT + timedelta(seconds=29), rollout="team/r1") is None
+    assert due_since(waits, status, first, rollout="team/r1") == first
     due = 0
-    status = fresh
     for second in range(30, 30 + 600):
         now = AT + timedelta(seconds=second)
-        if due_since(waits, status, now) is not None:
+        if due_since(waits, status, now, rollout="team/r1") is not None:
             due, status = due + 1, status.model_copy(update={"measured_at": now})
     assert due in (10, 11)
-    assert not is_overdue(waits, status, status.measured_at + timedelta(seconds=119))  # type: ignore[operator]
-    assert is_overdue(waits, status, status.measured_at + timedelta(seconds=121))  # type: ignore[operator]
+    last = status.measured_at
+    assert last is not None
+    assert not is_overdue(waits, status, last + timedelta(seconds=119))
+    assert is_overdue(waits, status, last + timedelta(seconds=121))
 
 
-def test_rollouts_with_the_same_query_are_due_at_the_same_times() -> None:
-    def next_due(began: datetime) -> datetime:
-        status, now = MetricStatus(name="errors", started_at=began, measured_at=began), began
-        while (slot := due_since(metric(), status, now)) is None:
-            now += timedelta(milliseconds=500)
-        return slot
+def next_due(of: AnalysisMetric, rollout: str, began: datetime) -> datetime:
+    status, now = MetricStatus(name="errors", started_at=began, measured_at=began), began
+    while (slot := due_since(of, status, now, rollout=rollout)) is None:
+        now += timedelta(milliseconds=100)
+    return slot
 
-    times = {next_due(AT + timedelta(seconds=seconds)) for seconds in (0, 1)}
-    other = metric(successCondition="value < 1").model_copy(update={"prometheus": None})
+
+def test_rollouts_with_the_same_query_are_due_at_the_same_times_and_others_are_spread() -> None:
+    shared = metric(**BOTH, prometheus={"query": "sum(up)"})
+    times = {next_due(shared, f"team/r{number}", AT + timedelta(seconds=number)) for number in range(20)}
     assert len(times) <= 2
-    assert all((a - b).total_seconds() % 60 == 0 for a in times for b in times)
-    assert other.prometheus is None
+    assert all((one - other).total_seconds() % 60 == 0 for one in times for other in times)
+    own = {next_due(metric(), f"team/r{number}", AT) for number in range(100)}
+    assert len(own) > 90
+    assert max(own) - min(own) > timedelta(seconds=45)

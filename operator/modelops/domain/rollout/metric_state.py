@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from modelops.api.v1alpha1.analysis_metrics import AnalysisMetric, MetricStatus
 from modelops.domain.facts import UNSEEN, Outage
@@ -22,6 +23,12 @@ class Watched:
     metric: AnalysisMetric
     written: MetricStatus
     now: MetricStatus
+    rollout: str
+    """Namespace and name."""
+
+    def due_since(self, known: MetricStatus, now: datetime) -> datetime | None:
+        """As `schedule.due_since`, of one of the two counts."""
+        return due_since(self.metric, known, now, rollout=self.rollout)
 
 
 def metrics_of(state: State) -> tuple[AnalysisMetric, ...]:
@@ -64,9 +71,12 @@ def _watched(
         name=metric.name, dry_run=metric.dry_run, started_at=state.now.replace(microsecond=0)
     )
     reading = readings.get(metric.name)
-    if reading is None:
-        return Watched(metric=metric, written=written, now=written)
-    return Watched(metric=metric, written=written, now=counted(metric, written, reading))
+    return Watched(
+        metric=metric,
+        written=written,
+        now=counted(metric, written, reading) if reading is not None else written,
+        rollout=f"{state.rollout.metadata.namespace}/{state.rollout.metadata.name}",
+    )
 
 
 def metrics_in_status(state: State) -> tuple[MetricStatus, ...]:
@@ -80,6 +90,4 @@ def metrics_in_status(state: State) -> tuple[MetricStatus, ...]:
 
 def due_metrics(state: State) -> tuple[Watched, ...]:
     """Those whose next measurement is due, by what the status has."""
-    return tuple(
-        one for one in watched_metrics(state) if due_since(one.metric, one.written, state.now) is not None
-    )
+    return tuple(one for one in watched_metrics(state) if one.due_since(one.written, state.now) is not None)

@@ -13,7 +13,7 @@ from modelops.api.v1alpha1.analysis_metrics import MetricPhase
 from modelops.api.v1alpha1.rollout import AnalysisStatus, RolloutPhase
 from modelops.domain.facts import UNSEEN
 from modelops.domain.metrics.counting import is_worth_writing
-from modelops.domain.metrics.schedule import due_since, is_overdue
+from modelops.domain.metrics.schedule import is_overdue
 from modelops.domain.plan import Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
@@ -82,7 +82,7 @@ def metrics_await_measurement(state: State) -> RolloutPlan | None:
     for one in _deciding(state):
         now = one.now
         of_step = now.measured_at is not None and (began is None or now.measured_at >= began)
-        if now.phase is MetricPhase.SUCCESSFUL and of_step and not due_since(one.metric, now, state.now):
+        if now.phase is MetricPhase.SUCCESSFUL and of_step and one.due_since(now, state.now) is None:
             continue
         last = (
             f"; the last one: {now.message}"
