@@ -75,6 +75,7 @@ def test_every_setting_of_the_operator_has_a_value_or_is_for_extra_env(tmp_path:
             "replicas": 2,
             "state": {"persistentVolumeClaim": {"enabled": False}},
             "modelHosts": ["models.example:8443"],
+            "prometheus": {"url": "http://prometheus.monitoring.svc:9090", "existingSecret": {"name": "p"}},
         },
         {"hub": {"defaultBaseModel": "a/b"}, "training": {"image": "registry.example/train:1"}},
     )

@@ -5,6 +5,7 @@ Tests with numbers are named after issues of Argo Rollouts and Flagger.
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_failures_within_the_limit_hold_and_one_more_aborts() -> None:
 def test_errors_hold_and_neither_promote_nor_abort(reading: dict[str, Any]) -> None:
     driver = driver_with(metric(consecutiveErrorLimit=2)).run_until(is_watching)
     measure(driver, **reading)
-    steps(driver, 100)
+    steps(driver, 60)
     assert (driver.phase, driver.reason) == ("Progressing", "MetricUnavailable")
     assert "that alone neither promotes nor aborts" in driver.message
     assert driver.state.rollout.status.weight == 20
@@ -301,7 +302,7 @@ def test_an_undo_and_an_immediate_rollout_ask_no_provider() -> None:
     driver = driver_with(strategy={"immediate": {}})
     driver.facts.pop("metrics")
     driver.facts["metrics"] = Outage(service="Prometheus", message="down")
-    for _ in range(40):
+    for _ in range(25):
         if has_ended(driver.state):
             break
         metrics_are_forbidden(driver.state)
@@ -309,3 +310,48 @@ def test_an_undo_and_an_immediate_rollout_ask_no_provider() -> None:
             driver.pass_time(11)
     assert driver.reason == "Promoted"
     assert driver.state.metrics is UNSEEN
+
+
+READINGS: list[dict[str, Any] | None] = [
+    *[{"value": 0.01}] * 6,
+    {"value": 0.07},
+    {"value": 0.5},
+    {"value": float("nan")},
+    {"problem": "no data"},
+    None,
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_read_the_limits_decide(seed: int) -> None:
+    """Random answers and actions: never promoted on anything but a good answer, aborted by failures alone."""
+    chance = random.Random(seed)
+    limits = {"failureLimit": chance.randint(0, 2), "inconclusiveLimit": chance.randint(0, 2)}
+    driver = driver_with(metric(**limits))
+    failed: set[Any] = set()
+    for _ in range(80):
+        if has_ended(driver.state):
+            break
+        reading = chance.choice(READINGS)
+        if reading is None:
+            driver.facts["metrics"] = {"errors": None}
+        else:
+            measure(driver, **reading)
+        if chance.random() < 0.1:
+            driver.edit_spec(paused=not driver.state.rollout.spec.paused)
+        plan = driver.step()
+        analysis = driver.state.rollout.status.analysis
+        for one in analysis.metrics if analysis else ():
+            if one.phase.value == "Failed":
+                failed.add(one.measured_at)
+            assert one.failed <= limits["failureLimit"] + 1
+            assert one.failed == len(failed)
+        if driver.reason == "Promoting" and analysis is not None and analysis.metrics:
+            (one,) = analysis.metrics
+            assert (one.phase.value, one.consecutive_errors) == ("Successful", 0)
+            assert one.inconclusive <= limits["inconclusiveLimit"]
+        if plan.requeue_after != 0:
+            driver.pass_time(chance.choice((3, 11, 40)))
+    if driver.phase == "Aborted" and driver.reason != "DeadlineExceeded":
+        assert driver.reason == "MetricFailed"
+        assert len(failed) == limits["failureLimit"] + 1

@@ -7,7 +7,7 @@ abort was decided nothing is asked any more, so going back never needs a provide
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from modelops.api.v1alpha1.analysis_metrics import MetricPhase
 from modelops.api.v1alpha1.rollout import AnalysisStatus, RolloutPhase
@@ -106,7 +106,9 @@ def _asked_again(one: Watched) -> Watched:
     """A person paused the rollout, which answers its question: what is inconclusive counts anew."""
     if one.now.inconclusive <= one.metric.inconclusive_limit:
         return one
-    changes = {"inconclusive": 0, "phase": MetricPhase.PENDING, "message": _RESUMED}
+    changes: dict[str, Any] = {"inconclusive": 0}
+    if one.now.phase is MetricPhase.INCONCLUSIVE:
+        changes |= {"phase": MetricPhase.PENDING, "message": _RESUMED}
     return replace(one, now=one.now.model_copy(update=changes))
 
 
