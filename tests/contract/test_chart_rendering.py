@@ -233,6 +233,14 @@ def test_dns_is_allowed_at_the_ports_of_its_pods(
             assert ports <= {one["port"] for one in allowed if one.get("protocol") == protocol}
 
 
+@pytest.mark.parametrize("ports", [[], [9090]])
+def test_prometheus_is_allowed_at_the_ports_of_its_pods(ports: list[int], tmp_path: Path) -> None:
+    switches = {"networkPolicy": {"enabled": True, "prometheusPorts": ports}}
+    (policy,) = render(HELM_4, tmp_path, switches).of("NetworkPolicy")
+    allowed = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert (9090 in allowed) is bool(ports)
+
+
 def test_defaults_of_the_chart_are_those_of_the_operator(tmp_path: Path) -> None:
     environment = render(HELM_4, tmp_path, {}).environment
     own = {"MODELOPS_HUB_ORG", "MODELOPS_STATE_DIR", "MODELOPS_PROGRAM_JOBS", "MODELOPS_CODE_TESTS"}
