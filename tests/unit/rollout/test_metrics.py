@@ -227,6 +227,24 @@ def test_each_raise_waits_for_a_good_measurement_of_its_step() -> None:
     assert errors(driver).measured_at >= began
 
 
+def test_an_answer_that_is_on_its_way_is_waited_for_without_a_write() -> None:
+    driver = driver_with().run_until(is_watching)
+    for _ in range(3):
+        driver.step()
+    assert errors(driver).phase.value == "Successful"
+    driver.pass_time(9)
+    driver.step()
+    driver.pass_time(11)
+    driver.facts["metrics"] = {"errors": None}
+    before = driver.written.copy()
+    for _ in range(3):
+        driver.step()
+    assert (driver.written, driver.reason) == (before, "Watching")
+    measure(driver, 0.01)
+    driver.run_until(has_ended)
+    assert driver.reason == "Promoted"
+
+
 def test_an_unanswered_question_holds_and_is_said_when_it_is_overdue() -> None:
     driver = driver_with().run_until(is_watching)
     driver.facts["metrics"] = {"errors": None}

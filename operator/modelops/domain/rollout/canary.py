@@ -172,7 +172,7 @@ def take_next_step(state: State) -> RolloutPlan:
         if waiting is not None:
             return waiting
     if position >= len(steps) or steps[position].set_weight is not None:
-        held = both_tracks_are_ill(state) or metrics_await_measurement(state) or rest_is_not_approved(state)
+        held = both_tracks_are_ill(state) or rest_is_not_approved(state) or metrics_await_measurement(state)
         if held is not None:
             return held
     if position >= len(steps):

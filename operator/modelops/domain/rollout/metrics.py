@@ -82,8 +82,10 @@ def metrics_await_measurement(state: State) -> RolloutPlan | None:
     for one in _deciding(state):
         now = one.now
         of_step = now.measured_at is not None and (began is None or now.measured_at >= began)
-        if now.phase is MetricPhase.SUCCESSFUL and of_step and one.due_since(now, state.now) is None:
-            continue
+        if now.phase is MetricPhase.SUCCESSFUL and of_step:
+            if one.due_since(now, state.now) is None:
+                continue
+            return _hold(state, None, "")  # The next answer is on its way.
         last = (
             f"; the last one: {now.message}"
             if now.message and now.phase is not MetricPhase.SUCCESSFUL
