@@ -7,12 +7,15 @@ rollouts that asked are reconciled when it comes.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from modelops.ports import Clock, MetricProvider, MetricQuestion, PrometheusQuestion, Refused, Unavailable
+
+_log = logging.getLogger(__name__)
 
 CONCURRENT: Final = 8
 """Questions that are asked at the same time, over all rollouts."""
@@ -121,6 +124,10 @@ class MetricAnswers:
             service.failures, service.problem = service.failures + 1, problem
             if service.failures >= DOWN_AFTER:
                 service.down_until = self._clock.monotonic() + DOWN_SECONDS
+            return Answer(at=at, problem=problem)
+        except Exception as error:  # noqa: BLE001 - The edge of the task: a fault is an error of this metric alone.
+            _log.exception("asking %s failed", question.service)
+            problem = f"the operator could not read the answer of {question.service} ({type(error).__name__})"
             return Answer(at=at, problem=problem)
         service.failures = 0
         return Answer(at=at, value=value)

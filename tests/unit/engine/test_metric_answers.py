@@ -137,6 +137,16 @@ def test_a_provider_that_never_answers_is_given_up() -> None:
     run(main())
 
 
+def test_a_fault_of_a_provider_is_an_error_of_its_metric() -> None:
+    async def main() -> None:
+        provider = Provider()
+        provider.error = KeyError("secret")
+        found = await answer(answers(provider), question())
+        assert found.problem == "the operator could not read the answer of Prometheus at http://p (KeyError)"
+
+    run(main())
+
+
 def test_closing_ends_what_is_being_asked() -> None:
     async def main() -> None:
         provider, told = Provider(), list[Asker]()
