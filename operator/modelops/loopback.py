@@ -17,6 +17,9 @@ OFF = frozenset({"", "0", "false", "f", "no", "n", "off"})
 SERVICE_VARIABLES = ("HF_ENDPOINT", "MODELOPS_ENDPOINTS_URL", "LANGSMITH_ENDPOINT", "OPENROUTER_BASE_URL")
 """Variables with the address of a service. An unset variable means the real service, which is refused, too."""
 
+OPTIONAL_VARIABLES = ("MODELOPS_PROMETHEUS_URL",)
+"""Variables with the address of a service that is not used where they are unset."""
+
 HUB_CONSTANTS = ("ENDPOINT", "INFERENCE_ENDPOINTS_ENDPOINT")
 """Addresses that `huggingface_hub.constants` sets at its import; the second one ignores the environment."""
 
@@ -51,7 +54,7 @@ def assert_loopback(environ: Mapping[str, str], *, needed: Sequence[str] = SERVI
     """
     if not _is_sandboxed(environ):
         return
-    addresses = {name: environ.get(name, "") for name in SERVICE_VARIABLES}
+    addresses = {name: environ.get(name, "") for name in (*SERVICE_VARIABLES, *OPTIONAL_VARIABLES)}
     addresses = {name: url for name, url in addresses.items() if url or name in needed}
     constants = sys.modules.get("huggingface_hub.constants")
     if constants is not None:

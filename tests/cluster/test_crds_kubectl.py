@@ -109,6 +109,21 @@ def test_get_tells_the_story(
     assert " ".join(shown[1].split()).startswith(row)
 
 
+def test_the_wide_list_names_the_metric_that_is_not_good(kubectl: Kubectl, namespace: str) -> None:
+    manifest = SAMPLES / "rollout-docs.yaml"
+    kubectl("create", "-f", manifest, namespace=namespace, check=True)
+    metrics = [
+        {"name": name, "phase": phase} for name, phase in (("cost", "Successful"), ("quality", "Error"))
+    ]
+    body = json.dumps({"status": {"analysis": {"metrics": metrics}}})
+    patch = ("patch", "-f", manifest, "--type=merge", "--subresource=status", "-p", body)
+    kubectl(*patch, namespace=namespace, check=True)
+    wide = kubectl("get", "-f", manifest, "-o", "wide", namespace=namespace, check=True).stdout.splitlines()
+    assert "METRIC" in wide[0].split()
+    assert "quality" in wide[1].split()
+    assert "cost" not in wide[1].split()
+
+
 def test_runs_are_selected_by_agent_on_the_server(kubectl: Kubectl, namespace: str) -> None:
     kubectl("create", "-f", SAMPLES / "trainingrun-docs.yaml", namespace=namespace, check=True)
     by_agent = ["get", f"trainingruns.{GROUP}", "-o", "name", "--field-selector"]

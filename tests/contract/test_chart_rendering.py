@@ -75,6 +75,7 @@ def test_every_setting_of_the_operator_has_a_value_or_is_for_extra_env(tmp_path:
             "replicas": 2,
             "state": {"persistentVolumeClaim": {"enabled": False}},
             "modelHosts": ["models.example:8443"],
+            "prometheus": {"url": "http://prometheus.monitoring.svc:9090", "existingSecret": {"name": "p"}},
         },
         {"hub": {"defaultBaseModel": "a/b"}, "training": {"image": "registry.example/train:1"}},
     )
@@ -230,6 +231,14 @@ def test_dns_is_allowed_at_the_ports_of_its_pods(
         allowed = [port for rule in policy["spec"]["egress"] for port in rule["ports"]]
         for protocol in ("UDP", "TCP"):
             assert ports <= {one["port"] for one in allowed if one.get("protocol") == protocol}
+
+
+@pytest.mark.parametrize("ports", [[], [9090]])
+def test_prometheus_is_allowed_at_the_ports_of_its_pods(ports: list[int], tmp_path: Path) -> None:
+    switches = {"networkPolicy": {"enabled": True, "prometheusPorts": ports}}
+    (policy,) = render(HELM_4, tmp_path, switches).of("NetworkPolicy")
+    allowed = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert (9090 in allowed) is bool(ports)
 
 
 def test_defaults_of_the_chart_are_those_of_the_operator(tmp_path: Path) -> None:

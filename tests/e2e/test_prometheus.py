@@ -38,6 +38,14 @@ PICTURES = "MODELOPS_DASHBOARD_PICTURES"
 STEPS: Json = {
     "canary": {"steps": [{"setWeight": 50}, {"pause": {"durationSeconds": 8}}, {"setWeight": 100}]}
 }
+ANALYSIS: Json = {
+    "minRequests": 1,
+    "latencyFloorMilliseconds": 60000,
+    "metrics": [
+        {"name": "scraped", "prometheus": {"query": "sum(up)"}, "dryRun": True, "intervalSeconds": 10}
+    ],
+}
+"""Prometheus is asked about itself: both targets are up."""
 STEADY_SECONDS = 66
 """Time after the run in which nothing happens any more, but what the operator does each minute: the healthy hour goes on
 like this."""
@@ -70,6 +78,7 @@ async def test_every_query_of_the_dashboards_has_an_answer_and_no_alert_fires(
         targets = {"modelops": f"127.0.0.1:{port}", "made-up": made_up}
         async with running_prometheus(programs, tmp_path / "prometheus", targets) as prometheus:
             began = time.time()
+            env.variables |= {"MODELOPS_PROMETHEUS_URL": prometheus.url}
             await env.start_operator()
             await env.wait_until_leading()
             await asyncio.to_thread(env.cloud.sandbox.hold_jobs)
@@ -88,10 +97,12 @@ async def test_every_query_of_the_dashboards_has_an_answer_and_no_alert_fires(
                 await wait_for_sample(prometheus, TRAINING, began)
             run = await env.api.wait_until_finished("TrainingRun", "first")
             assert status(run)["phase"] == "Succeeded", status_summary(run)
-            given: Json = {"strategy": STEPS, "evaluation": SHORT_EVALUATION}
+            given: Json = {"strategy": STEPS, "evaluation": SHORT_EVALUATION, "analysis": ANALYSIS}
             await env.api.create(manifests.rollout("second", {"trainingRunRef": {"name": "first"}}, **given))
             promoted = await env.api.wait_until_finished("Rollout", "second", seconds=90)
             assert status(promoted)["reason"] == "Promoted", status_summary(promoted)
+            (scraped,) = status(promoted)["analysis"]["metrics"]
+            assert (scraped["phase"], scraped["value"]) == ("Successful", "2"), scraped
             repo = status(run)["model"]["repo"]
             await env.wait_until(lambda: agents.models() == {repo}, expected="served by the new model")
             await wait_for_sample(

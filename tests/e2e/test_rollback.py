@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from tests.e2e.environment import Environment
 from tests.e2e.recording_proxy import Moment, WriteFault
 
 from modelops.domain import agentsfile
+from modelops.ports import Json
 
 ABORT = {"spec": {"abort": True}}
 
@@ -192,6 +194,38 @@ async def test_a_breach_aborts_the_canary(env: Environment) -> None:
         "Rollout", NAME, lambda o: (status(o).get("rollback") or {}).get("effectMilliseconds") is not None
     )
     assert condition(rollout, "Succeeded") == "False"
+
+
+METRICS = [
+    {"name": "errors", "prometheus": {"template": "errorRatio"}, "successCondition": "value < 0.5"},
+    {"name": "quality", "langsmith": {"measure": "errorRate"}, "successCondition": "value < 0.5"},
+]
+
+
+async def test_prometheus_and_langsmith_down_during_a_rollback(env: Environment) -> None:
+    """Their metrics hold the canary where it is; going back needs neither."""
+    env.variables |= {"MODELOPS_PROMETHEUS_URL": "http://127.0.0.1:1"}
+    canary = await start_canary(
+        env, analysis={"minRequests": 1, "latencyFloorMilliseconds": 60000, "metrics": METRICS}
+    )
+    env.cloud.sandbox.fault("langsmith", "drop_before", times=None)
+    await env.api.patch("AgentModel", "docs", {"spec": {"langsmith": {"project": "docs-prod"}}})
+
+    def words(rollout: Json) -> str:
+        return json.dumps((status(rollout).get("analysis") or {}).get("metrics") or [])
+
+    held = await env.api.wait_until(
+        "Rollout",
+        NAME,
+        lambda o: words(o).count('"phase": "Error"') == 2,
+        expected="without both",
+        seconds=90,
+    )
+    assert "Prometheus at http://127.0.0.1:1 cannot be reached" in words(held)
+    assert "LangSmith" in words(held)
+    assert status(held)["weight"] == 50
+    await env.api.patch("Rollout", NAME, ABORT)
+    await assert_ends_on_stable(env, canary, "AbortedByUser")
 
 
 UNDO = manifests.rollout("undo", {"version": "v1.0.0"}, strategy={"immediate": {}})

@@ -62,15 +62,16 @@ class Prometheus:
 
 @asynccontextmanager
 async def running_prometheus(
-    programs: Programs, folder: Path, targets: Mapping[str, str]
+    programs: Programs, folder: Path, targets: Mapping[str, str], *, scrape_seconds: float = SCRAPE_SECONDS
 ) -> AsyncIterator[Prometheus]:
-    """Prometheus, which scrapes these targets (`host:port` by job) every 2 s, from its readiness to its end."""
+    """Prometheus, which scrapes these targets (`host:port` by job) so often, from its readiness to its end."""
+    every = f"{scrape_seconds * 1000:.0f}ms"
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "global": {
-            "scrape_interval": f"{SCRAPE_SECONDS}s",
-            "scrape_timeout": f"{SCRAPE_SECONDS}s",
-            "evaluation_interval": f"{SCRAPE_SECONDS}s",
+            "scrape_interval": every,
+            "scrape_timeout": every,
+            "evaluation_interval": every,
         },
         "rule_files": [str(ALERTS)],
         "scrape_configs": [

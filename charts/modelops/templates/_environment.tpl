@@ -11,6 +11,8 @@ LANGSMITH_API_KEY: langsmith.existingSecret
 OPENROUTER_BASE_URL: openrouter.baseURL
 OPENROUTER_API_KEY: openrouter.existingSecret
 MODELOPS_MODEL_HOSTS: modelHosts
+MODELOPS_PROMETHEUS_URL: prometheus.url
+MODELOPS_PROMETHEUS_TOKEN: prometheus.existingSecret
 MODELOPS_TRAINING_IMAGE: training.image
 MODELOPS_TRAINING_DEFAULTS: training.existingDefaults
 MODELOPS_TRAINING_SECURITY_CONTEXT: podSecurityContext
@@ -89,6 +91,11 @@ REQUESTS_CA_BUNDLE: privateCA
 {{- include "modelops.fromSecret" (dict "name" "LANGSMITH_API_KEY" "from" $values.langsmith.existingSecret) }}
 {{- include "modelops.fromSecret" (dict "name" "OPENROUTER_API_KEY" "from" $values.openrouter.existingSecret) }}
 {{- include "modelops.fromSecret" (dict "name" "MODELOPS_REPORT_TOKEN" "from" $values.reports.existingSecret) }}
+{{- with $values.prometheus.url }}
+- name: MODELOPS_PROMETHEUS_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- include "modelops.fromSecret" (dict "name" "MODELOPS_PROMETHEUS_TOKEN" "from" $values.prometheus.existingSecret) }}
 {{- with $values.modelHosts }}
 - name: MODELOPS_MODEL_HOSTS
   value: {{ join "," . | quote }}

@@ -81,6 +81,10 @@ def _print(found: Explanation, conditions: Sequence[Condition]) -> None:
             print(f"{one.type:<{width}}   {one.status.value:<7}   {one.reason}")
             if one.message not in ("", found.message):
                 print(output.wrapped(f"    {one.message}", indent=4))
+    if found.metrics:
+        print("\nMetrics of the canary")
+        for line in found.metrics:
+            print(output.wrapped(f"  {line}", indent=4))
     if found.next_steps:
         print("\nWhat you can do")
         for line in found.next_steps:

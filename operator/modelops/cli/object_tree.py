@@ -16,6 +16,7 @@ from modelops.cli.output import minutes_left, money, percent
 from modelops.client import has_finished
 from modelops.grammar import counted
 from modelops.tools.conditions import has_succeeded, number, what_happens
+from modelops.tools.metrics import metric_lines
 
 _BAR = 20
 _TITLE = 11
@@ -105,6 +106,7 @@ def _rollout_lines(rollout: Rollout) -> list[tuple[str, str]]:
         for title, track in (("stable", status.analysis.stable), ("canary", status.analysis.canary)):
             if track is not None:
                 lines.append((title, _track(track)))
+        lines += [("metric", escape(line)) for line in metric_lines(rollout)]
     if status.estimate_usd:
         lines.append(("cost", f"up to {_usd(status.estimate_usd)} of at most {_usd(rollout.spec.max_usd)}"))
     return lines

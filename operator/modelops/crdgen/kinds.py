@@ -151,6 +151,12 @@ KINDS = (
                 wide=True,
             ),
             Column(
+                "Metric",
+                ".status.analysis.metrics[?(@.phase!='Successful')].name",
+                description="First metric of the analysis whose last measurement is not good.",
+                wide=True,
+            ),
+            Column(
                 "Model",
                 ".status.candidate.model",
                 description="Repository of the candidate's model.",

@@ -210,6 +210,10 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.Watching
             | RolloutReason.ErrorRateBreached
             | RolloutReason.LatencyBreached
+            | RolloutReason.MetricFailed
+            | RolloutReason.MetricInconclusive
+            | RolloutReason.MetricUnavailable
+            | RolloutReason.WaitingForMetrics
             | RolloutReason.RoutingMismatch
             | RolloutReason.AbortedByUser
             | RolloutReason.Deleted

@@ -48,8 +48,8 @@ class ModelHosts:
         own_hosts = (*DEFAULT_HOSTS[service], *(self.openrouter if service == "openrouter" else ()))
         return any(_matches(parts, entry) for entry in (*own_hosts, *self.added))
 
-    def agent_refusal(self, url: str, *, namespace: str) -> str:
-        """Why an evaluation may not ask an agent of this namespace at the address; empty where it may.
+    def agent_refusal(self, url: str, *, namespace: str, where: str = "spec.evaluation.agent.url") -> str:
+        """Why this field of an AgentModel of the namespace may not name the address; empty where it may.
 
         Services of the namespace are allowed: who decides where they lead can read the namespace's Secrets. Every other
         host must be listed.
@@ -66,7 +66,7 @@ class ModelHosts:
             )
         if allowed:
             return ""
-        where = f"spec.evaluation.agent.url is at {host or 'an address that cannot be read'}"
+        where = f"{where} is at {host or 'an address that cannot be read'}"
         if self.loopback:
             return f"{where}, and while MODELOPS_SANDBOX is on, only 127.0.0.1, ::1 and localhost are asked"
         return (

@@ -491,6 +491,25 @@ class RolloutReason(Reason):
         "LatencyBreached",
         "More of the canary's sessions are slow than of the stable track's, beyond spec.analysis.maxLatencyRatio.",
     )
+    MetricFailed = (
+        "MetricFailed",
+        "A metric of spec.analysis.metrics failed more often than its failureLimit allows. The rollout is aborted; the "
+        "message has the metric, its value and its condition.",
+    )
+    MetricInconclusive = (
+        "MetricInconclusive",
+        "A metric was neither good nor a failure more often than its inconclusiveLimit allows. The rollout holds its "
+        "weight and asks a person.",
+    )
+    MetricUnavailable = (
+        "MetricUnavailable",
+        "A metric has no value: no data, NaN, or a provider that does not answer. The rollout holds its weight; that "
+        "alone neither promotes nor aborts.",
+    )
+    WaitingForMetrics = (
+        "WaitingForMetrics",
+        "A metric has no good measurement in the current step yet. The rollout goes on after one.",
+    )
     WaitingForUndo = (
         "WaitingForUndo",
         "An undo of this agent is under way. This rollout waits for its end.",

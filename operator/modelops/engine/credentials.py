@@ -87,6 +87,10 @@ class CredentialReader:
             raise Unavailable(problem)
         return credentials
 
+    async def token(self, namespace: str, reference: SecretKeyReference, path: str) -> tuple[str, str]:
+        """The token of one Secret, and what is wrong with it; `path` is the field that names it."""
+        return await self._secret(namespace, reference, path)
+
     def _is_gone(self, namespace: str, reference: SecretKeyReference) -> bool:
         """Whether the Secret did not exist at the last read. A Secret without the label or the key does exist."""
         _, item = self._secrets.get((namespace, reference.name), (0.0, {}))

@@ -357,6 +357,12 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
                     state.rollout.metadata.namespace,
                     state.agent_model,
                 )
+            case RolloutFact.METRICS:
+                metrics = self._services.metrics
+                if metrics is None:
+                    raise Unavailable("this operator asks no provider of metrics")
+                key = context.credentials.langsmith
+                return await metrics.read(state, self._credentials, langsmith_key=key)
             case _:
                 assert_never(fact)
 

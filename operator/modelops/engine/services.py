@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from modelops.domain.facts import Outage
 from modelops.domain.record import Record
+from modelops.engine.metric_source import MetricSource
 from modelops.ports import (
     Endpoints,
     Hub,
@@ -37,6 +38,8 @@ class Services:
     """Why a token of this service may not be sent to this address of `what`; empty where it may be."""
     agent_refusal: Callable[[str, str], str] = lambda _url, _namespace: ""
     """Why an evaluation may not ask an agent of this namespace at this address; empty where it may."""
+    metrics: MetricSource | None = None
+    """Measures the canary beside the agents' reports; None where nothing can be measured."""
     program_environment: Mapping[str, str] = field(default_factory=dict)
     """Service URLs for our own programs; never secrets."""
 

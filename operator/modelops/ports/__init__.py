@@ -15,6 +15,7 @@ from modelops.ports.errors import (
 from modelops.ports.hub import AttemptClaim, Hub, ModelInfo, PublishedModel
 from modelops.ports.jobs import ClusterJobSettings, Flavor, Job, JobRequest, Jobs, Trainer
 from modelops.ports.kubernetes import Json, Kube, Resource
+from modelops.ports.metrics import LangSmithQuestion, MetricProvider, MetricQuestion, PrometheusQuestion
 from modelops.ports.programs import ProgramOwner, Programs, ProgramSecret, ProgramState
 from modelops.ports.reports import (
     AgentReports,
@@ -44,7 +45,10 @@ __all__ = [
     "Jobs",
     "Json",
     "Kube",
+    "LangSmithQuestion",
     "LatencyLimits",
+    "MetricProvider",
+    "MetricQuestion",
     "Missing",
     "ModelInfo",
     "NotLeader",
@@ -52,6 +56,7 @@ __all__ = [
     "ProgramSecret",
     "ProgramState",
     "Programs",
+    "PrometheusQuestion",
     "PublishedModel",
     "Refused",
     "Reports",

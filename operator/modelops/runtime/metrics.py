@@ -58,7 +58,7 @@ class Metrics:
         self._calls = Counter(
             "modelops_external_calls_total",
             "Number of calls to services outside the operator, by outcome. api: jobs, hub, endpoints, kubernetes "
-            "(Jobs of this cluster), trainjob, or langsmith (by the programs, when they have ended).",
+            "(Jobs of this cluster), trainjob, prometheus, or langsmith (also by the programs, when they have ended).",
             ["api", "operation", "outcome"],
             registry=registry,
         )

@@ -192,6 +192,7 @@ class OperatorProcess:
             await watches.close()
             await _cancel_all(running)
             await parts.reports.close()
+            await parts.metric_answers.close()
             await asyncio.to_thread(parts.close)
 
     async def _wait_for_end(self, running: list[asyncio.Task[None]], lease_task: asyncio.Task[None]) -> int:

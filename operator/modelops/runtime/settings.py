@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     openrouter_base_url: Url = Field("https://openrouter.ai/api/v1", alias="OPENROUTER_BASE_URL")
     openrouter_api_key: SecretStr = Field(SecretStr(""), alias="OPENROUTER_API_KEY")
     """The operator does not use it, since each agent has its own key. It is read so that it is kept out of logs."""
+    prometheus_url: Url = Field("", alias="MODELOPS_PROMETHEUS_URL")
+    """The installation's Prometheus, before /api/v1/query, for metrics of canaries. When empty, agents name theirs."""
+    prometheus_token: SecretStr = Field(SecretStr(""), alias="MODELOPS_PROMETHEUS_TOKEN")
+    """The bearer token for that address alone. When empty, none is sent."""
     model_host_list: tuple[str, ...] = Field((), alias="MODELOPS_MODEL_HOSTS")
     """Hosts, besides those of the services, that may be sent an agent's token; separated by commas."""
     sandbox: bool = Field(False, alias=SWITCH)

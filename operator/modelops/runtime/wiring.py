@@ -16,9 +16,11 @@ from modelops.adapters.huggingface import (
 from modelops.adapters.huggingface.payload import packaged_trainer
 from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
+from modelops.adapters.langsmith.production_metrics import LangSmithMetrics
 from modelops.adapters.langsmith.tracing import ActionTraces
 from modelops.adapters.programjobs import JobPrograms
 from modelops.adapters.programs import LocalPrograms
+from modelops.adapters.prometheus import PrometheusMetrics
 from modelops.adapters.reports import ReportServer, ReportStore, TokenCheck, shared_secret, token_review
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.names import MANAGED_LABEL
@@ -34,6 +36,8 @@ from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
 from modelops.engine.event_mapping import keys_to_reconcile, keys_to_reconcile_after_report, with_uid
 from modelops.engine.executor import CONFIG_MAPS, Executor
+from modelops.engine.metric_answers import MetricAnswers
+from modelops.engine.metric_source import MetricSource
 from modelops.engine.orphan_jobs import OrphanJobs
 from modelops.engine.pod_touches import PodTouches
 from modelops.engine.poller import SharedJobPoller
@@ -84,6 +88,7 @@ class OperatorParts:
     orphan_jobs: OrphanJobs
     object_metrics: ObjectMetrics
     touches: PodTouches
+    metric_answers: MetricAnswers
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -145,6 +150,14 @@ def build_operator(
     )
     traces = _traces(settings)
     reader = ClusterReader(kube, cache, clock)
+    metric_answers = MetricAnswers(
+        prometheus=count_calls(PrometheusMetrics(), api="prometheus", metrics=metrics),
+        langsmith=count_calls(
+            LangSmithMetrics(settings.langsmith_endpoint), api="langsmith", metrics=metrics
+        ),
+        clock=clock,
+        changed=lambda asker: queue.add(Key("Rollout", *asker)),
+    )
     services = Services(
         jobs=jobs,
         hub=count_calls(HuggingFaceHub(hugging_face), api="hub", metrics=metrics),
@@ -167,6 +180,7 @@ def build_operator(
         require_leadership=kube.before_write,
         host_refusal=_host_refusal(settings),
         agent_refusal=lambda url, namespace: settings.model_hosts.agent_refusal(url, namespace=namespace),
+        metrics=_metric_source(settings, metric_answers),
         program_environment=_program_environment(settings),
     )
     credentials = CredentialReader(kube, clock, installation=_cleanup_credentials(settings))
@@ -240,6 +254,7 @@ def build_operator(
         orphan_jobs=orphan_jobs,
         object_metrics=ObjectMetrics(agents, observe=poller.observe),
         touches=touches,
+        metric_answers=metric_answers,
         _closers=closers,
     )
 
@@ -263,6 +278,19 @@ def _host_refusal(settings: Settings) -> Callable[[str, str, str], str]:
         return hosts.refusal(url, service=of, what=what)
 
     return refusal
+
+
+def _metric_source(settings: Settings, answers: MetricAnswers) -> MetricSource:
+    def refusal(url: str, namespace: str) -> str:
+        where = "spec.analysis.prometheus.url"
+        return settings.model_hosts.agent_refusal(url, namespace=namespace, where=where)
+
+    return MetricSource(
+        answers=answers,
+        prometheus_url=settings.prometheus_url,
+        prometheus_token=settings.prometheus_token.get_secret_value(),
+        refusal=refusal,
+    )
 
 
 def _cleanup_credentials(settings: Settings) -> Credentials:

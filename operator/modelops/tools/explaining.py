@@ -13,6 +13,7 @@ from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.client import AsyncClient, NotFound, has_finished
 from modelops.domain.nearest import did_you_mean
 from modelops.tools.conditions import condition, has_succeeded, what_happens
+from modelops.tools.metrics import metric_lines
 from modelops.tools.results import Explanation
 
 Explained = AgentModel | TrainingRun | Rollout
@@ -62,6 +63,7 @@ def explain(value: Explained) -> Explanation:
             for one in value.status.conditions
         ),
         next_steps=tuple(next_steps(value)),
+        metrics=metric_lines(value) if isinstance(value, Rollout) else (),
     )
 
 

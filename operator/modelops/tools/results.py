@@ -143,6 +143,10 @@ class Deployment(Result):
     awaits_approval: bool = Field(default=False, description="Whether it waits for a person's approval.")
     created: bool
     message: str
+    metrics: tuple[str, ...] = Field(
+        default=(),
+        description="Metrics of Prometheus and LangSmith that judge the canary, one sentence each.",
+    )
 
 
 class ModelVersion(Result):
@@ -259,6 +263,9 @@ class Explanation(Result):
     succeeded: bool | None
     conditions: tuple[str, ...] = Field(description="Each condition as `Type=Status (Reason): message`.")
     next_steps: tuple[str, ...] = Field(description="Commands that may help now.")
+    metrics: tuple[str, ...] = Field(
+        default=(), description="Metrics of Prometheus and LangSmith that judge a canary, one sentence each."
+    )
 
 
 class RollbackResult(Result):

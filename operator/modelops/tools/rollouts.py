@@ -18,6 +18,7 @@ from modelops.tools.amounts import usd
 from modelops.tools.candidates import candidate_of, read_record
 from modelops.tools.conditions import number, what_happens
 from modelops.tools.errors import ToolRefused
+from modelops.tools.metrics import metric_lines
 from modelops.tools.names import create_once
 from modelops.tools.results import Comparison, Deployment, LookAtResults, MetricComparison
 from modelops.tools.waiting import decided_or_latest, ended_or_latest, follow
@@ -377,6 +378,7 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
         awaits_approval=status.offer is not None and not has_finished(rollout),
         created=created,
         message=what_happens(rollout) + following,
+        metrics=metric_lines(rollout),
     )
 
 

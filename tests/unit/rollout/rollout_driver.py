@@ -134,6 +134,7 @@ class RolloutDriver:
             "check": ProgramState(result={"ok": True, "examples": 60}),
             "evaluation": ProgramState(result=objects.EVALUATION_PASSED),
             "keys_replaced": False,
+            "metrics": {},
             **self.facts,
         }
 
@@ -167,6 +168,7 @@ class RolloutDriver:
             check=UNSEEN,
             evaluation=UNSEEN,
             keys_replaced=UNSEEN,
+            metrics=UNSEEN,
         )
         return plan
 

@@ -27,6 +27,12 @@ def test_loopback_addresses_pass() -> None:
     assert_loopback(SAFE)
 
 
+def test_an_optional_service_may_be_unset_and_is_guarded_where_it_is_set() -> None:
+    assert_loopback({**SAFE, "MODELOPS_PROMETHEUS_URL": "http://127.0.0.1:9090"})
+    with pytest.raises(NotLoopbackError, match=r"MODELOPS_PROMETHEUS_URL=http://prometheus\.monitoring"):
+        assert_loopback({**SAFE, "MODELOPS_PROMETHEUS_URL": "http://prometheus.monitoring.svc:9090"})
+
+
 def test_real_services_pass_outside_the_sandbox() -> None:
     assert_loopback({"HF_ENDPOINT": "https://huggingface.co"})
 

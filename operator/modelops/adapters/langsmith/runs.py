@@ -8,10 +8,12 @@ are called here, by the client's own session.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -31,6 +33,7 @@ _PAGE: Final = 100
 _NO_ROUTE: Final = (404, 405, 501)
 """HTTP statuses of a server, or of a proxy before it, without the new route."""
 _FIELDS: Final = ("inputs", "outputs", "error", "extra", "feedback_stats", "start_time")
+_OUTCOME_FIELDS: Final = ("error", "end_time", "feedback_stats", "start_time", "total_cost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,37 @@ class LoggedRun:
     extra: Mapping[str, Any]
     feedback_stats: Mapping[str, Any]
     started: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How one run went, without what it was about. `seconds` is None while it has not ended, `usd` where unknown."""
+
+    failed: bool
+    seconds: float | None
+    usd: Decimal | None
+    feedback_stats: Mapping[str, Any]
+
+
+def list_outcomes(
+    client: Client, project: str, *, since: datetime, metadata: tuple[str, str], limit: int
+) -> Iterator[RunOutcome]:
+    """The root runs since then whose metadata has this key and value, the newest first. Raises as `list_runs`."""
+    wanted = (
+        f"and(eq(metadata_key, {json.dumps(metadata[0])}), eq(metadata_value, {json.dumps(metadata[1])}))"
+    )
+    with translated_errors(doing=f"reading runs of project {project!r}", url=client.api_url):
+        project_id = str(client.read_project(project_name=project).id)
+        found = _runs(
+            client,
+            project_id,
+            since=since,
+            run_type=None,
+            is_root=True,
+            fields=_OUTCOME_FIELDS,
+            matching=wanted,
+        )
+        yield from (_outcome(one) for one in islice(found, limit))
 
 
 def list_runs(
@@ -66,16 +100,24 @@ def list_runs(
 
 
 def _runs(
-    client: Client, project_id: str, *, since: datetime | None, run_type: str | None, is_root: bool | None
+    client: Client,
+    project_id: str,
+    *,
+    since: datetime | None,
+    run_type: str | None,
+    is_root: bool | None,
+    fields: Sequence[str] = _FIELDS,
+    matching: str = "",
 ) -> Iterator[Mapping[str, Any]]:
     if _may_have_v2(client.info.version or ""):
         body: dict[str, JsonValue] = {
             "project_ids": [project_id],
             "min_start_time": (since or datetime.now(UTC) - LONGEST_KEPT).astimezone(UTC).isoformat(),
-            "selects": [name.upper() for name in _FIELDS],
+            "selects": [name.upper() for name in fields],
             "page_size": _PAGE,
             **({"run_type": run_type.upper()} if run_type else {}),
             **({} if is_root is None else {"is_root": is_root}),
+            **({"filter": matching} if matching else {}),
         }
         first = _first_of_v2(client, body)
         if first is not None:
@@ -83,11 +125,12 @@ def _runs(
             return
     body = {
         "session": [project_id],
-        "select": [*_FIELDS, "id"],
+        "select": [*fields, "id"],
         "limit": _PAGE,
         **({"start_time": since.isoformat()} if since else {}),
         **({"run_type": run_type} if run_type else {}),
         **({} if is_root is None else {"is_root": is_root}),
+        **({"filter": matching} if matching else {}),
     }
     yield from _pages(client, QUERY_V1, body, asked_json(client, QUERY_V1, body))
 
@@ -129,7 +172,7 @@ def _address_v2(client: Client) -> str:
 
 def _run(found: Mapping[str, Any]) -> LoggedRun:
     """Raises KeyError, TypeError or ValueError where it is no run. LangSmith's times without a zone are in UTC."""
-    started = datetime.fromisoformat(str(found["start_time"]))
+    started = _moment(found["start_time"])
     return LoggedRun(
         id=str(UUID(str(found["id"]))),
         inputs=found.get("inputs") or {},
@@ -137,5 +180,29 @@ def _run(found: Mapping[str, Any]) -> LoggedRun:
         error=found.get("error") or None,
         extra=found.get("extra") or {},
         feedback_stats=found.get("feedback_stats") or {},
-        started=started if started.tzinfo else started.replace(tzinfo=UTC),
+        started=started,
     )
+
+
+def _outcome(found: Mapping[str, Any]) -> RunOutcome:
+    ended = found.get("end_time")
+    seconds = (_moment(ended) - _moment(found["start_time"])).total_seconds() if ended else None
+    return RunOutcome(
+        failed=bool(found.get("error")),
+        seconds=seconds,
+        usd=_usd(found.get("total_cost")),
+        feedback_stats=found.get("feedback_stats") or {},
+    )
+
+
+def _moment(text: Any) -> datetime:
+    moment = datetime.fromisoformat(str(text))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _usd(value: Any) -> Decimal | None:
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() and found > 0 else None

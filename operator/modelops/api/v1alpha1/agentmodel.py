@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelops.api.v1alpha1.agent_evaluation import AgentEvaluation
+from modelops.api.v1alpha1.analysis_metrics import AgentAnalysis
 from modelops.api.v1alpha1.approval import ApprovalPolicy
 from modelops.api.v1alpha1.cel import Rule, immutable, matches, rules
 from modelops.api.v1alpha1.judge import JudgeCalibration
@@ -315,6 +316,10 @@ class SecretRefs(ApiModel):
         description="Token that an evaluation sends to spec.evaluation.agent.url, and that the agent expects in "
         "MODELOPS_EVALUATION_TOKEN. It may be empty without that address.",
     )
+    prometheus: SecretKeyReference | None = Field(
+        default=None,
+        description="Bearer token for spec.analysis.prometheus. It may be empty if that Prometheus asks for none.",
+    )
 
 
 _VERSION = r"^v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?$"
@@ -354,6 +359,11 @@ class AgentModelSpec(
             "are sent, so the agent takes evaluations with a token only",
             field="secretRefs",
         ),
+        Rule(
+            "!has(self.secretRefs.prometheus) || (has(self.analysis) && has(self.analysis.prometheus))",
+            "secretRefs.prometheus needs analysis.prometheus.url: the token is sent to that address only",
+            field="secretRefs",
+        ),
     ),
 ):
     """The desired state. `agent` and `config.configMapRef` are immutable."""
@@ -375,6 +385,10 @@ class AgentModelSpec(
     evaluation: AgentEvaluation | None = Field(
         default=None,
         description="How evaluations with target agent ask the agent itself. It may be empty.",
+    )
+    analysis: AgentAnalysis | None = Field(
+        default=None,
+        description="Metrics of Prometheus and LangSmith for every canary of this agent. It may be empty.",
     )
     embeddings: Embeddings | None = Field(
         default=None,

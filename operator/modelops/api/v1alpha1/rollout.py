@@ -9,6 +9,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelops.api.v1alpha1.agent_evaluation import EvaluationTarget, ProductionResult, ProductionSample
+from modelops.api.v1alpha1.analysis_metrics import (
+    METRICS_LIST,
+    MOST_METRICS,
+    AnalysisMetric,
+    MetricStatus,
+)
 from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.baseline_use import BaselineUse
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
@@ -364,6 +370,13 @@ class Analysis(ApiModel):
         "a confidence of 95 percent that the canary's share of sessions with an error is above the stable track's by "
         "less. Where nothing fails, it takes 65, 32 or 15 sessions for 5, 10 or 20 points. If it is empty, no pause "
         "waits for it.",
+    )
+    metrics: tuple[AnalysisMetric, ...] = Field(
+        default=(),
+        max_length=MOST_METRICS,
+        json_schema_extra=METRICS_LIST,
+        description="Metrics of Prometheus and LangSmith that are measured while the canary has traffic, besides those "
+        "of the AgentModel's analysis.metrics. It may be empty.",
     )
 
 
@@ -871,6 +884,12 @@ class AnalysisStatus(StatusModel):
     )
     message: str = Field(
         default="", max_length=512, description="Numbers that the verdict follows from, for people."
+    )
+    metrics: tuple[MetricStatus, ...] = Field(
+        default=(),
+        max_length=2 * MOST_METRICS,
+        json_schema_extra=METRICS_LIST,
+        description="Metrics of Prometheus and LangSmith. Empty without spec.analysis.metrics.",
     )
 
 

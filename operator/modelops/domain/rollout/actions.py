@@ -22,6 +22,7 @@ class RolloutFact(Fact):
     CHECK = "check"
     EVALUATION = "evaluation"
     KEYS_REPLACED = "keys_replaced"
+    METRICS = "metrics"
 
 
 class EvaluationProgram(Enum):

@@ -6,6 +6,7 @@ from modelops.api.v1alpha1.rollout import AnalysisStatus, TrackSummary
 from modelops.domain.analysis import METRICS, Evidence
 from modelops.domain.analysis.metrics import TOUCHED, Counts
 from modelops.domain.rollout.analysis import AnalysisResult, judge_canary, judge_of
+from modelops.domain.rollout.metric_state import metrics_in_status
 from modelops.domain.rollout.state import State
 from modelops.ports import TrackCounters
 
@@ -51,6 +52,7 @@ def summarize_analysis(state: State, result: AnalysisResult | None, healthy_seco
         message=result.message[:512] if result else "",
         evidence=f"{min(evidence.value, 1e9):.3g}" if evidence.sessions else "",
         excluded_points=evidence.excluded_points,
+        metrics=metrics_in_status(state),
     )
 
 

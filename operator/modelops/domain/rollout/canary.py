@@ -31,6 +31,7 @@ from modelops.domain.rollout.analysis_summary import (
     judged,
     summarize_analysis,
 )
+from modelops.domain.rollout.metrics import metrics_await_measurement, metrics_hold
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
@@ -163,13 +164,15 @@ def take_next_step(state: State) -> RolloutPlan:
     """Watches a pause, raises to the next weight, or promotes after the last step; every agent is in sync."""
     position = state.rollout.status.step
     steps = canary_steps(state)
+    if (unmeasured := metrics_hold(state)) is not None:
+        return unmeasured
     pause = steps[position - 1].pause if 1 <= position <= len(steps) else None
     if pause is not None:
         waiting = pause_is_not_over(state, pause)
         if waiting is not None:
             return waiting
     if position >= len(steps) or steps[position].set_weight is not None:
-        held = both_tracks_are_ill(state) or rest_is_not_approved(state)
+        held = both_tracks_are_ill(state) or rest_is_not_approved(state) or metrics_await_measurement(state)
         if held is not None:
             return held
     if position >= len(steps):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
@@ -13,6 +14,7 @@ from modelops.domain.agentsfile import AgentEntry, RoutingBlock, StableTarget
 from modelops.domain.analysis import Evidence
 from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
+from modelops.domain.metrics.counting import MetricReading
 from modelops.domain.record import ActiveRollout, Record, Target
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState
 
@@ -109,6 +111,8 @@ class State:
     evaluation: ProgramState | Outage | Unseen | None = UNSEEN
     keys_replaced: bool | Outage | Unseen = UNSEEN
     """Whether the Secrets have other keys now than the program that refused one was started with."""
+    metrics: Mapping[str, MetricReading | None] | Outage | Unseen = UNSEEN
+    """The newest answers about the metrics that are due, by name; None where the provider has not answered yet."""
 
     @property
     def uid(self) -> str:

@@ -30,6 +30,8 @@ NEEDS_A_PERSON = frozenset(
         RolloutReason.EndpointNotCreated,
         RolloutReason.OperatorDiskFull,
         RolloutReason.ProgramNotRunning,
+        RolloutReason.MetricInconclusive,
+        RolloutReason.MetricUnavailable,
     }
 )
 """Reasons for which a rollout waits until somebody mends something: their Event is a Warning."""

@@ -155,6 +155,9 @@ TRACK_FALLBACKS: Final = _counter(
     "track_fallbacks_total", _TRACK, "Requests that the other track had to answer."
 )
 TRACK_TOKENS: Final = _counter("track_tokens_total", _TRACK, "Tokens of requests and answers.")
+TRACK_COST: Final = _counter(
+    "track_cost_usd_total", _TRACK, "Cost of requests in US dollars, where agents report it."
+)
 TRACK_LATENCY: Final = _gauge(
     "track_latency_seconds", (*_TRACK, "quantile"), "Latency of a request. quantile: 0.5 or 0.95."
 )

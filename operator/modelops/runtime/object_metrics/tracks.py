@@ -97,6 +97,7 @@ def _add_tracks(exposition: Exposition, labels: str, reports: AgentReports) -> N
         exposition.add(families.TRACK_ERRORS, named, counters.errors)
         exposition.add(families.TRACK_FALLBACKS, named, counters.fallbacks)
         exposition.add(families.TRACK_TOKENS, named, counters.tokens)
+        exposition.add(families.TRACK_COST, named, counters.cost_micro_usd / 1e6)
         if counters.requests:
             for share, milliseconds in (("0.5", counters.p50_ms), ("0.95", counters.p95_ms)):
                 exposition.add(
