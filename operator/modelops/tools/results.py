@@ -268,6 +268,20 @@ class RollbackResult(Result):
     message: str
 
 
+class Retry(Result):
+    """A new Rollout with the spec of one that has ended."""
+
+    rollout_id: str
+    agent_name: str
+    retries: str = Field(description="Name of the Rollout that has ended.")
+    created: bool = Field(description="False where an equal retry runs already; it is returned.")
+    ended: str = Field(description="How the old Rollout ended.")
+    different: tuple[str, ...] = Field(
+        default=(), description="What is different since the old Rollout, one sentence each."
+    )
+    message: str
+
+
 class Change(Result):
     """A change of an object that was asked for."""
 
