@@ -141,6 +141,9 @@ class Deployment(Result):
     status: str
     finished: bool
     awaits_approval: bool = Field(default=False, description="Whether it waits for a person's approval.")
+    awaits_promotion: bool = Field(
+        default=False, description="Whether its canary keeps its share until a person promotes it."
+    )
     created: bool
     message: str
 

@@ -12,6 +12,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import ArmResult, Rollout, RolloutPhase
 from modelops.api.v1alpha1.top_up import LookResult
 from modelops.client import AsyncClient, has_finished
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.versions import release_version
 from modelops.tools.agents import find_agent
 from modelops.tools.amounts import usd
@@ -375,6 +376,7 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
         status=status.phase.value,
         finished=has_finished(rollout),
         awaits_approval=status.offer is not None and not has_finished(rollout),
+        awaits_promotion=status.reason == RolloutReason.WaitingForPromotion.value,
         created=created,
         message=what_happens(rollout) + following,
     )

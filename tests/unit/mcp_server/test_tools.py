@@ -72,6 +72,8 @@ DESTRUCTIVE = {
     "deploy_model_to_agent",
     "abort_rollout",
     "pause_rollout",
+    "promote_rollout",
+    "retry_rollout",
     "rollback_agent",
     "cancel_training",
 }
