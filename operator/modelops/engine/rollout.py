@@ -213,10 +213,12 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             return ()
         found = []
         for item in self._reader.cache.list(ROLLOUTS, namespace=meta.namespace):
-            if agent_model_of(item) != rollout.spec.agent_model_ref.name or is_finished(item):
+            begun = is_finished(item) or (item.get("status") or {}).get("startedAt")
+            ours = item["metadata"]["uid"] == meta.uid
+            if begun or ours or agent_model_of(item) != rollout.spec.agent_model_ref.name:
                 continue
             other = self._reader.parsed(Rollout, item)
-            if other is not None and other.metadata.uid != meta.uid and other.status.started_at is None:
+            if other is not None:
                 found.append(other)
         return tuple(found)
 

@@ -190,5 +190,7 @@ def _steps(plan: Plan) -> str:
 def _duration(plan: Plan) -> str:
     if "canary" not in plan.spec["strategy"]:
         return "most often less than an hour, with the start of the endpoint and the evaluation"
-    pause = plan.spec["strategy"]["canary"]["steps"][1]["pause"]["durationSeconds"]
+    pause = plan.spec["strategy"]["canary"]["steps"][1]["pause"].get("durationSeconds")
+    if pause is None:
+        return "until a person promotes, after the evaluation"
     return f"{pause / 3600:g} hours of canary, after the evaluation"

@@ -12,6 +12,7 @@ from modelops.api.v1alpha1.rollout import Rollout
 from modelops.tools.errors import ToolRefused
 from modelops.tools.promoting import opening
 from modelops.tools.retrying import differences_since
+from modelops.tools.rollouts import strategy_of
 
 STEPS = objects.canary(
     {"setWeight": 20}, {"pause": {}}, {"setWeight": 50}, {"pause": {"durationSeconds": 60}}, {"analysis": {}}
@@ -104,6 +105,11 @@ def test_a_promotion_that_does_nothing_is_refused(spec: dict[str, Any], words: s
     with pytest.raises(ToolRefused) as refused:
         opening(parsed(Rollout, item), full=True, skip_step=False)
     assert words in str(refused.value)
+
+
+def test_a_deployment_may_wait_for_a_person() -> None:
+    strategy = strategy_of("canary_5pct", pause_seconds=None)
+    assert strategy["canary"]["steps"] == [{"setWeight": 5}, {"pause": {}}, {"setWeight": 100}]
 
 
 def test_a_retry_names_what_is_different_since() -> None:
