@@ -395,3 +395,18 @@ def test_an_unchanged_wait_writes_nothing() -> None:
     driver = driver_in_open_pause()
     driver.step()
     assert not [s for s in decide(driver.state).steps if isinstance(s, WriteStatus | WriteFile)]
+
+
+def test_a_retry_after_an_abort_is_not_stuck_argo_3120() -> None:
+    """Argo Rollouts #3120: a retry hung at a weight. A new Rollout begins at weight 0, whatever the old one has left."""
+    old = driver_in_open_pause()
+    promote(old, through_step=2)
+    old.run_until(at_weight(50))
+    EVENTS["abort"](old)
+    old.run_until(has_ended)
+    item = objects.rollout("r2", candidate=objects.rollout("r1")["spec"]["candidate"], strategy=OPEN)
+    new = RolloutDriver(rollout_state(item, record=old.state.record, file=old.state.file, now=old.state.now))
+    new.run_until(waits_for_promotion)
+    assert weights(new) == [0, 20]
+    promote(new, full=True)
+    assert new.run_until(has_ended).phase == "Succeeded"

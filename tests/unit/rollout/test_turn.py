@@ -140,9 +140,10 @@ def test_a_rollout_that_supersedes_latches_the_active_one_and_begins_after_its_e
         {"active_age": 5},
         {"strategy": objects.canary()},
         {"strategy": {**objects.canary(), "onActive": "Queue"}},
+        {"paused": True},
         {"active": {"phase": "Progressing", "reason": "Aborting", "abortReason": "DeadlineExceeded"}},
     ],
-    ids=["promoting", "newer", "queue by default", "queue", "aborting already"],
+    ids=["promoting", "newer", "queue by default", "queue", "paused", "aborting already"],
 )
 def test_what_is_not_superseded(case: dict[str, Any]) -> None:
     driver = beside_active(**case)

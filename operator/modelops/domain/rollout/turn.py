@@ -105,10 +105,14 @@ def another_one_is_first(state: State, candidate: Target) -> RolloutPlan | None:
 
 
 def may_supersede(state: State) -> bool:
-    """Whether this rollout aborts the active one once it could begin: no newer one, and none that promotes."""
+    """Whether this rollout aborts the active one once it could begin: no newer one, and none that promotes.
+
+    While it is paused, it waits: it would end the other one and then not go on itself.
+    """
     active = state.active_rollout
     return (
         supersedes(state.rollout)
+        and not state.rollout.spec.paused
         and active is not None
         and came_before(active, state.rollout)
         and not active.status.promoting
