@@ -52,6 +52,7 @@ ADDED = {
     "threshold",
     "target",
     "production_runs",
+    "until_promoted",
     "quote_id",
     "wait_seconds",
     "idempotency_key",
