@@ -78,7 +78,7 @@ def test_full_says_what_still_holds_it() -> None:
 
 
 def test_what_is_open_already_is_not_written_again() -> None:
-    waits = {"step": 2, "reason": "WaitingForPromotion"}
+    waits: dict[str, Any] = {"step": 2, "reason": "WaitingForPromotion"}
     for promote in ({"throughStep": 2}, {"full": True}):
         found = opening(a_rollout(promote=promote, **waits), full=False, skip_step=False)
         assert found.promote is None
