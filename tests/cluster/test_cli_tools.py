@@ -388,8 +388,26 @@ def test_a_deployment_is_created_with_the_settings_of_the_agents_last_rollout(te
     assert "does not begin its next step" in terminal.modelops("pause", name).stdout
     assert "already" in terminal.modelops("pause", name).stdout
     assert "goes on" in terminal.modelops("resume", name).stdout
+    watched = {"phase": "Progressing", "reason": "Watching", "step": 2, "weight": 20, "conditions": []}
+    terminal.status("rollouts", name, watched)
+    assert "ends by itself" in terminal.modelops("promote", name, expect=1).stderr
+    assert "not promoted" in terminal.modelops("promote", name, "--skip-step", expect=1).stderr
+    assert "after step 2 of 3" in terminal.modelops("promote", name, "--skip-step", "--yes").stdout
+    assert "open already" in terminal.modelops("promote", name, "--skip-step").stdout
+    assert "promotes the candidate" in terminal.modelops("promote", name, "--full", "--yes").stdout
+    assert terminal.get(f"rollouts.{GROUP}", name)["spec"]["promote"] == {"throughStep": 2, "full": True}
+    assert "has not ended" in terminal.modelops("retry", name, expect=1).stderr
     assert "all traffic goes back to stable" in terminal.modelops("abort", name).stdout
     assert terminal.get(f"rollouts.{GROUP}", name)["spec"]["abort"] is True
+    assert "is being aborted" in terminal.modelops("promote", name, "--full", expect=1).stderr
+    terminal.status("rollouts", name, ended("Aborted", succeeded=False, message="by a person"))
+    tried = terminal.modelops("retry", name, "--yes").stdout
+    assert f"{name} ended as Aborted" in tried
+    assert "spec.promote of the old rollout is left out" in tried
+    (again,) = [one for one in terminal.names("rollouts") if "-retry-" in one]
+    new = terminal.get(f"rollouts.{GROUP}", again)["spec"]
+    assert new == {**spec, "requestedBy": new["requestedBy"]}
+    assert f"{again} tries it again already" in terminal.modelops("retry", name, "--yes").stdout
 
 
 def test_a_run_is_followed_until_it_ends_and_stopped(terminal: Terminal) -> None:

@@ -95,6 +95,8 @@ MUTABLE = [
     (AGENT, {"approvalPolicy": {"forbidSelfApproval": True}}),
     (ROLLOUT, {"paused": True}),
     (ROLLOUT, {"abort": True}),
+    (ROLLOUT, {"promote": {"throughStep": 2}}),
+    (ROLLOUT, {"promote": {"full": True}}),
 ]
 
 
@@ -102,6 +104,32 @@ MUTABLE = [
 def test_other_field_may_change(patch: Patch, target: str, spec: dict[str, Any]) -> None:
     changed = patch(target, spec=spec)
     assert changed.returncode == 0, changed.stderr
+
+
+SHRINKING = [
+    ({"throughStep": 2}, {"throughStep": 1}),
+    ({"throughStep": 2}, {"throughStep": None}),
+    ({"throughStep": 2}, None),
+    ({"full": True}, {"full": False}),
+    ({"full": True}, {"full": None}),
+    ({"full": True, "throughStep": 1}, None),
+]
+
+
+@pytest.mark.parametrize(("opened", "smaller"), SHRINKING)
+def test_promote_only_grows(patch: Patch, opened: dict[str, Any], smaller: dict[str, Any] | None) -> None:
+    assert patch(ROLLOUT, spec={"promote": opened}).returncode == 0
+
+    refused = patch(ROLLOUT, spec={"promote": smaller})
+
+    assert refused.returncode != 0, "it was accepted"
+    assert "promote only grows, because what was opened may have been passed" in refused.stderr
+
+
+def test_promote_may_grow(patch: Patch) -> None:
+    for opened in ({"throughStep": 1}, {"throughStep": 3}, {"full": True}):
+        grown = patch(ROLLOUT, spec={"promote": opened})
+        assert grown.returncode == 0, grown.stderr
 
 
 LATCHES = [(RUN, "cancel"), (ROLLOUT, "abort")]

@@ -74,6 +74,9 @@ def prepared(world: World, state: str) -> None:
     if state in ("canary", "held"):
         world.preconditions.establish("rollout")
         world.preconditions.establish("canary")
+    if state == "failed":
+        world.preconditions.establish("rollout")
+        world.status("rollouts", ROLLOUT, {"phase": "Aborted", "reason": "AbortedByUser"})
     if state == "held":
         world.change("rollouts", ROLLOUT, {"paused": True})
 
@@ -83,6 +86,8 @@ ACTS: dict[str, tuple[dict[str, Any], str]] = {
     "deploy_model_to_agent": (DEPLOY, ""),
     "abort_rollout": ({"rollout_id": ROLLOUT}, "canary"),
     "pause_rollout": ({"rollout_id": ROLLOUT, "paused": False}, "held"),
+    "promote_rollout": ({"rollout_id": ROLLOUT, "opens": "all"}, "canary"),
+    "retry_rollout": ({"rollout_id": ROLLOUT}, "failed"),
     "rollback_agent": ({"agent_name": "docs"}, "canary"),
     "cancel_training": ({"job_id": RUN}, "run"),
     "approve_training": ({"job_id": RUN}, "asked"),

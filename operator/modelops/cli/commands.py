@@ -38,9 +38,11 @@ GROUPS = {
         "watch": Command("watch", "follow a run or rollout, or all that run"),
         "explain": Command("explain", "say what a run, rollout or agent does, and why"),
         "approve": Command("approve", "approve the cost of a TrainingRun"),
+        "promote": Command("promote", "go on with a canary that waits for a person"),
         "pause": Command("control", "hold a rollout at its step, or stop a training for a while", "pause"),
         "resume": Command("control", "let a paused rollout or training go on", "resume"),
         "abort": Command("control", "abort a rollout: all traffic goes back to stable", "abort"),
+        "retry": Command("retry", "try a rollout that ended again, under a new name"),
         "cancel": Command("control", "stop a training for good", "cancel"),
     },
     "What there is": {

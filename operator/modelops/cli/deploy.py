@@ -30,6 +30,11 @@ def register(subparsers: Any) -> None:
         help="immediate, or canary_<n>pct with the first share of the sessions (default: %(default)s)",
     )
     parser.add_argument(
+        "--until-promoted",
+        action="store_true",
+        help="keep the first share until a person promotes with `modelops promote`, instead of --pause",
+    )
+    parser.add_argument(
         "--pause",
         type=count,
         default=86400,
@@ -57,6 +62,7 @@ async def _deploy(client: AsyncClient, arguments: argparse.Namespace) -> int:
         deployment_target=arguments.target,
         rollout_strategy=arguments.strategy,
         pause_seconds=arguments.pause,
+        until_promoted=arguments.until_promoted,
     )
     how = (
         "all traffic at once"

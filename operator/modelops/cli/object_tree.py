@@ -139,10 +139,9 @@ def sparkline(values: Sequence[float], *, cells: int = 24) -> str:
 def _steps(steps: Sequence[CanaryStep], at: int, healthy: int, phase: RolloutPhase) -> str:
     parts = []
     for number_of_step, step in enumerate(steps, 1):
-        pause = step.pause
-        text = f"{step.set_weight} %" if pause is None else f"pause {_duration(pause.duration_seconds)}"
+        text = _step(step)
         running = number_of_step == at and phase is RolloutPhase.PROGRESSING
-        if running and pause is not None:
+        if running and step.set_weight is None:
             text += f" ({_duration(healthy)} healthy)"
         if phase is RolloutPhase.SUCCEEDED or number_of_step < at:
             text = f"[green]{text}[/]"
@@ -150,6 +149,15 @@ def _steps(steps: Sequence[CanaryStep], at: int, healthy: int, phase: RolloutPha
             text = f"[bold]{text}[/]"
         parts.append(text)
     return " > ".join(parts)
+
+
+def _step(step: CanaryStep) -> str:
+    if step.set_weight is not None:
+        return f"{step.set_weight} %"
+    if step.analysis is not None:
+        return f"analysis, at most {_duration(step.analysis.timeout_seconds)}"
+    seconds = step.pause.duration_seconds if step.pause is not None else None
+    return f"pause {_duration(seconds)}" if seconds is not None else "pause until promoted"
 
 
 def _track(track: TrackSummary) -> str:

@@ -150,6 +150,7 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
     match reason:
         case (
             RolloutReason.Paused
+            | RolloutReason.WaitingForPromotion
             | RolloutReason.NeedsApproval
             | RolloutReason.ApprovalStale
             | RolloutReason.SelfApproval
@@ -171,6 +172,7 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.Superseded
             | RolloutReason.VersionUndone
             | RolloutReason.LeftByUndo
+            | RolloutReason.SupersededByRollout
             | RolloutReason.StableDrift
             | RolloutReason.SecretNotUsable
             | RolloutReason.ConfigNotUsable

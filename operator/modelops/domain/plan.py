@@ -33,7 +33,7 @@ class WriteStatus:
 class WriteRolloutStatus:
     """Replaces the status of a Rollout that is not the object of the plan, conditional on its resourceVersion.
 
-    Only an undo does this, to latch the abort of the active rollout (protocol, Undo 2).
+    Only an undo and a rollout that supersedes do this, to latch the abort of the active one (protocol, Undo 2).
     """
 
     name: str

@@ -309,7 +309,11 @@ class RolloutReason(Reason):
     )
     AnotherRolloutActive = (
         "AnotherRolloutActive",
-        "Another rollout holds the agent's lock. This one waits for its end.",
+        "Another rollout holds the agent's lock, or its turn comes before. This one waits for its end.",
+    )
+    SupersededByRollout = (
+        "SupersededByRollout",
+        "A newer rollout with strategy.onActive Supersede aborted this one, which was active.",
     )
     StableDrift = (
         "StableDrift",
@@ -477,6 +481,11 @@ class RolloutReason(Reason):
     Watching = (
         "Watching",
         "The canary is healthy, and the time of the pause counts.",
+    )
+    WaitingForPromotion = (
+        "WaitingForPromotion",
+        "A pause without a duration, or an analysis after its timeout, waits until a person goes on with spec.promote. The "
+        "analysis of the canary goes on.",
     )
     Paused = (
         "Paused",

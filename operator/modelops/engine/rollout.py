@@ -38,6 +38,7 @@ from modelops.engine.agent_processes import AgentProcesses
 from modelops.engine.cluster_reader import ClusterReader
 from modelops.engine.credentials import CredentialReader
 from modelops.engine.endpoint_requests import request_of_serving
+from modelops.engine.event_mapping import agent_model_of, is_finished
 from modelops.engine.executor import Executed, Executor, FileWriteRefused, WriteBase
 from modelops.engine.program_secrets import AgentSecrets, agent_secrets, program_owner
 from modelops.engine.reconciler import ObjectMemory, ReconcileContext, Reconciler
@@ -146,6 +147,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             if where and record is not None
             else "",
             active_rollout=self._active_rollout(record),
+            waiting=self._waiting(rollout),
             older_owner=self._reader.older_owner(agent),
             rebase=memory.rebase,
             file_refusal=memory.file_refusal,
@@ -203,6 +205,22 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             return None
         item = self._reader.cache.with_uid(ROLLOUTS, record.active.uid)
         return self._reader.parsed(Rollout, item) if item is not None else None
+
+    def _waiting(self, rollout: Rollout) -> tuple[Rollout, ...]:
+        """The other rollouts of the AgentModel that have not begun or ended, while this one has not begun either."""
+        meta, status = rollout.metadata, rollout.status
+        if status.phase in TERMINAL or status.started_at is not None:
+            return ()
+        found = []
+        for item in self._reader.cache.list(ROLLOUTS, namespace=meta.namespace):
+            begun = is_finished(item) or (item.get("status") or {}).get("startedAt")
+            ours = item["metadata"]["uid"] == meta.uid
+            if begun or ours or agent_model_of(item) != rollout.spec.agent_model_ref.name:
+                continue
+            other = self._reader.parsed(Rollout, item)
+            if other is not None:
+                found.append(other)
+        return tuple(found)
 
     def _reports(self, state: State, agent: AgentModel | None) -> AgentReports | None:
         intent, block = state.rollout.status.intent, state.block

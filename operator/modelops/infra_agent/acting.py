@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from modelops.grammar import counted
-from modelops.infra_agent.hands import Hands, Offer, Running, TeamSettings
+from modelops.infra_agent.hands import GoingOn, Hands, Offer, Running, TeamSettings
 from modelops.infra_agent.state import (
     Abort,
     Approve,
@@ -15,6 +15,7 @@ from modelops.infra_agent.state import (
     Compare,
     Followed,
     GoBack,
+    GoOn,
     Plan,
     SetPaused,
     Train,
@@ -64,6 +65,13 @@ async def carry_out(hands: Hands, plan: Plan, team: TeamSettings) -> Done:
             one = Running(kind=action.what, name=action.name, agent=agent, finished=False)
             change = await hands.set_paused(one, paused=action.paused)
             followed = Followed(kind=action.what, name=action.name, agent=agent)
+            return Done(said=f"{change.message}.", follow=followed, result=change)
+        case GoOn():
+            opens = GoingOn(
+                rollout=action.rollout, agent=agent, through_step=action.through_step, full=action.full
+            )
+            change = await hands.go_on(opens)
+            followed = Followed(kind="deployment", name=action.rollout, agent=agent)
             return Done(said=f"{change.message}.", follow=followed, result=change)
         case Collect():
             return await _collect(hands, plan, action)

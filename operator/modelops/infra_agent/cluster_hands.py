@@ -12,7 +12,7 @@ from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
 from modelops.client import AsyncClient, has_finished
 from modelops.domain.nearest import did_you_mean
-from modelops.infra_agent.hands import AgentFacts, Offer, Prepared, Running, TeamSettings, WayBack
+from modelops.infra_agent.hands import AgentFacts, GoingOn, Offer, Prepared, Running, TeamSettings, WayBack
 from modelops.infra_agent.ways_back import way_back
 from modelops.tools import (
     approval,
@@ -20,6 +20,7 @@ from modelops.tools import (
     control,
     history,
     planning,
+    promoting,
     quotes,
     rollback,
     rollouts,
@@ -212,6 +213,26 @@ class ClusterHands:
         if one.kind == "training":
             return await control.suspend_training(self._client, one.name, suspend=paused)
         return await control.pause_rollout(self._client, one.name, paused=paused)
+
+    async def going_on(self, rollout: str, *, full: bool) -> GoingOn:
+        found = await promoting.promotion_of(self._client, rollout, full=full)
+        opens = found.promote or {}
+        return GoingOn(
+            rollout=found.rollout.metadata.name,
+            agent=_agent_of(found.rollout, await self._agent_names()),
+            through_step=opens.get("throughStep"),
+            full=bool(opens.get("full")),
+            paused=found.rollout.spec.paused,
+            nothing=found.promote is None,
+            words=found.words,
+        )
+
+    async def go_on(self, found: GoingOn) -> Change:
+        now = await promoting.promotion_of(self._client, found.rollout, full=found.full)
+        asked = {"full": True} if found.full else {"throughStep": found.through_step}
+        if now.promote not in (None, asked):
+            raise ToolRefused(f"{found.rollout} waits at another step by now: ask again")
+        return await promoting.open_steps(self._client, now)
 
     async def failures(self, agent: str) -> collecting.Failures:
         if self._langsmith is None:

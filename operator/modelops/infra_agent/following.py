@@ -41,7 +41,8 @@ async def news_of(hands: Hands, one: Followed, team: TeamSettings) -> News:
         case "deployment":
             found = await hands.deployment(one.name)
             text = wording.deployment_state(found, pause_seconds=team.pause_seconds)
-            share = WAITS if found.awaits_approval else str(found.rollout_pct)
+            waits = found.awaits_approval or found.awaits_promotion
+            share = WAITS if waits else str(found.rollout_pct)
             return News(text=text, still=None if found.finished else _told(one, text, mark=share))
 
 

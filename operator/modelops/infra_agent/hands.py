@@ -101,6 +101,22 @@ class Running:
     finished: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class GoingOn:
+    """What a promotion of a canary would open: a step that waits for a person, or all. `words`: what it does.
+
+    `nothing`: whether it is open already, so that only `words` are left to say.
+    """
+
+    rollout: str
+    agent: str
+    through_step: int | None = None
+    full: bool = False
+    paused: bool = False
+    nothing: bool = False
+    words: str = ""
+
+
 class Hands(Protocol):
     """What the conversation can do. Each raises ToolRefused or ClientError with a sentence for people."""
 
@@ -163,6 +179,12 @@ class Hands(Protocol):
 
     async def set_paused(self, one: Running, *, paused: bool) -> Change:
         """Pause a rollout or suspend a training, or let it go on."""
+
+    async def going_on(self, rollout: str, *, full: bool) -> GoingOn:
+        """What a promotion of that canary would open now. Raises ToolRefused where no step waits for a person."""
+
+    async def go_on(self, found: GoingOn) -> Change:
+        """Open exactly that. Raises ToolRefused where it would open something else by now."""
 
     async def failures(self, agent: str) -> Failures:
         """The agent's failures in production that would become a dataset. It stores nothing."""

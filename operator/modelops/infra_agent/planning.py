@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from modelops.infra_agent import stopping, wording
+from modelops.infra_agent import promoting, stopping, wording
 from modelops.infra_agent.asking import AsksFirst, checked
 from modelops.infra_agent.conditions import Quantity, measured
 from modelops.infra_agent.hands import Hands, Prepared, TeamSettings
@@ -40,7 +40,7 @@ async def make_plan(hands: Hands, heard: Heard, team: TeamSettings) -> Plan:
     if heard.intent == "cancel":
         return await stopping.cancel(hands, heard)
     if heard.intent in ("pause", "resume"):
-        return await stopping.set_paused(hands, heard)
+        return await promoting.resume(hands, heard) or await stopping.set_paused(hands, heard)
     if heard.intent == "approve":
         return await stopping.approve(hands, heard)
     if len(heard.agents) > 1:
@@ -55,9 +55,8 @@ async def make_plan(hands: Hands, heard: Heard, team: TeamSettings) -> Plan:
         return await _evaluate(hands, heard, team)
     if heard.intent == "rollback" or (heard.intent == "deploy" and heard.version == "previous"):
         return await stopping.roll_back(hands, heard)
-    if heard.intent == "promote":
-        await _require_no_canary(hands, heard.agents[0])
-    return await _deploy(hands, heard, team)
+    raised = await promoting.promote(hands, heard) if heard.intent == "promote" else None
+    return raised or await _deploy(hands, heard, team)
 
 
 async def _train(hands: Hands, heard: Heard) -> Plan:
@@ -173,16 +172,6 @@ async def plan_deployment(hands: Hands, request: DeploymentRequest, *, condition
     return plan_of(
         agent, action, text, f"deploy {agent} {action.candidate} {share}", limit=request.max_usd, key=key
     )
-
-
-async def _require_no_canary(hands: Hands, agent: str) -> None:
-    """Raise ToolRefused where a canary runs: its own steps decide when it gets all traffic."""
-    for one in await hands.running(agent):
-        if one.kind == "deployment" and not one.finished:
-            raise ToolRefused(
-                f"{one.name} gets all traffic by itself once its canary has been healthy for as long as its steps say. "
-                "I cannot cut that short. 'Roll it back' ends it"
-            )
 
 
 async def _require_no_training(hands: Hands, agent: str) -> None:

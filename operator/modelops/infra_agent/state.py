@@ -77,6 +77,15 @@ class SetPaused(Remembered):
     paused: bool
 
 
+class GoOn(Remembered):
+    """Open the step at which a canary waits for a person, or all of its steps."""
+
+    kind: Literal["go_on"] = "go_on"
+    rollout: str
+    through_step: int | None = None
+    full: bool = False
+
+
 class Collect(Remembered):
     """Make dataset `name` of the failed runs that were shown, as `tools.collecting.Failures`, without their content."""
 
@@ -106,7 +115,7 @@ class Approve(Remembered):
 
 
 Action = Annotated[
-    Train | Compare | Abort | GoBack | SetPaused | Collect | CancelTraining | Approve,
+    Train | Compare | Abort | GoBack | SetPaused | GoOn | Collect | CancelTraining | Approve,
     Field(discriminator="kind"),
 ]
 

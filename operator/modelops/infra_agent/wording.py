@@ -142,6 +142,11 @@ def deployment_state(found: Deployment, *, pause_seconds: int) -> str:
     if found.awaits_approval:
         what = f"The deployment {found.rollout_id} of {version} to {agent}"
         return awaits_approval(what, found.rollout_id, found.message)
+    if found.awaits_promotion:
+        return (
+            f"{version} keeps {found.rollout_pct}% of {agent} requests until a person decides. 'Go on with "
+            f"{found.rollout_id}' lets it go on, and 'roll {agent} back' ends it."
+        )
     if found.rollout_pct:
         return (
             f"Deployed to {found.rollout_pct}% of {agent} requests. "

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import Field
 
-from modelops.tools.results import Change, Comparison, Deployment, Result, Spending, TrainingJob
+from modelops.tools.results import Change, Comparison, Deployment, Result, Retry, Spending, TrainingJob
 
 CONFIRMATION_REQUIRED: Final = "confirmation_required"
 DECLINED: Final = "declined"
@@ -66,6 +66,17 @@ class ChangeAnswer(Change, Confirmable):
 
     status: str = Field(
         description="done, nothing_to_do, confirmation_required, or declined. Only with done was anything changed."
+    )
+
+
+class RetryAnswer(Retry, Confirmable):
+    """A rollout that was created anew, or what must be confirmed before."""
+
+    rollout_id: str = Field(
+        description="Name of the new Rollout, for monitor_deployment. Empty while nothing has started."
+    )
+    status: str = Field(
+        description="started, runs_already, confirmation_required, or declined. Only with started was anything created."
     )
 
 

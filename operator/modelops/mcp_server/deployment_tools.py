@@ -54,6 +54,13 @@ Strategy = Annotated[
         "immediate. Prefer a canary.",
     ),
 ]
+UntilPromoted = Annotated[
+    bool,
+    Field(
+        description="true keeps the canary at its first share until a person promotes it (promote_rollout), instead of "
+        "for a day."
+    ),
+]
 
 
 async def _offer(
@@ -61,6 +68,7 @@ async def _offer(
     model_repo: str,
     deployment_target: str,
     rollout_strategy: str,
+    until_promoted: bool,
     scorer: str | None,
     threshold: str | None,
     max_usd: float | None,
@@ -71,6 +79,7 @@ async def _offer(
         candidate_model=model_repo,
         deployment_target=deployment_target,
         rollout_strategy=rollout_strategy,
+        until_promoted=until_promoted,
         scorer=scorer,
         threshold=threshold,
         max_usd=usd(max_usd) if max_usd is not None else None,
@@ -109,6 +118,7 @@ async def deploy_model_to_agent(
     answer: Annotated[ElicitationResult[Confirm], Resolve(_confirmation)],
     deployment_target: Target = "huggingface",
     rollout_strategy: Strategy = "canary_20pct",
+    until_promoted: UntilPromoted = False,
     scorer: ScorerName = None,
     threshold: Threshold = None,
     max_usd: MaxUSD = None,
@@ -141,6 +151,7 @@ async def deploy_model_to_agent(
             model_repo,
             deployment_target,
             rollout_strategy,
+            until_promoted,
             scorer,
             threshold,
             max_usd,
@@ -184,11 +195,15 @@ def _steps(plan: Plan) -> str:
     if "canary" not in plan.spec["strategy"]:
         return "all sessions at once, after the evaluation has passed"
     first = plan.spec["strategy"]["canary"]["steps"][0]["setWeight"]
-    return f"first {first} % of the sessions, then all, after the evaluation has passed"
+    pause = plan.spec["strategy"]["canary"]["steps"][1]["pause"]
+    when = "then all" if pause else "then all once a person promotes it"
+    return f"first {first} % of the sessions, {when}, after the evaluation has passed"
 
 
 def _duration(plan: Plan) -> str:
     if "canary" not in plan.spec["strategy"]:
         return "most often less than an hour, with the start of the endpoint and the evaluation"
-    pause = plan.spec["strategy"]["canary"]["steps"][1]["pause"]["durationSeconds"]
+    pause = plan.spec["strategy"]["canary"]["steps"][1]["pause"].get("durationSeconds")
+    if pause is None:
+        return "until a person promotes, after the evaluation"
     return f"{pause / 3600:g} hours of canary, after the evaluation"

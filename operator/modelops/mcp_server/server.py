@@ -23,6 +23,7 @@ from modelops.mcp_server.evaluation_tools import (
 )
 from modelops.mcp_server.guarded_tool import GuardedTool
 from modelops.mcp_server.person_tools import approve_rollout, approve_training, rollback_agent
+from modelops.mcp_server.promotion_tools import promote_rollout, retry_rollout
 from modelops.mcp_server.reading_tools import (
     agent_spending,
     explain,
@@ -75,6 +76,8 @@ TOOLS: Final[tuple[tuple[Callable[..., Any], str, ToolAnnotations, tuple[Need, .
     (monitor_deployment, "Follow a deployment", READS, (Need("get", ROLLOUTS),)),
     (abort_rollout, "Abort a rollout", _MOVES_TRAFFIC, (_PATCH_ROLLOUT,)),
     (pause_rollout, "Pause or resume a rollout", _MOVES_TRAFFIC, (_PATCH_ROLLOUT,)),
+    (promote_rollout, "Go on with a canary", _MOVES_TRAFFIC, (_PATCH_ROLLOUT,)),
+    (retry_rollout, "Try a rollout again", _MOVES_TRAFFIC, (_CREATE_ROLLOUT,)),
     (cancel_training, "Cancel a training", _MOVES_TRAFFIC, (_PATCH_RUN,)),
     (rollback_agent, "Route an agent back", _MOVES_TRAFFIC, (_PATCH_ROLLOUT, _CREATE_ROLLOUT)),
     (approve_training, "Approve the cost of a training", _SPENDS, (_PATCH_RUN, _APPROVE_RUN)),

@@ -12,6 +12,7 @@ from modelops.api.v1alpha1.rollout import Rollout, RolloutPhase
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
 from modelops.client import AsyncClient, NotFound, has_finished
 from modelops.domain.nearest import did_you_mean
+from modelops.domain.reasons import RolloutReason
 from modelops.tools.conditions import condition, has_succeeded, what_happens
 from modelops.tools.metrics import metric_lines
 from modelops.tools.results import Explanation
@@ -81,10 +82,12 @@ def next_steps(value: Explained) -> list[str]:
     agent = value.spec.agent_model_ref.name
     if not has_finished(value):
         waits = [f"modelops approve {name} -n {place}"] if value.status.approval_digest else []
+        if value.status.reason == RolloutReason.WaitingForPromotion.value:
+            waits.append(f"modelops promote {name} -n {place}")
         return [
             *waits,
             f"modelops watch {name} -n {place}",
-            f"modelops pause {name} -n {place}",
+            f"modelops {'resume' if value.spec.paused else 'pause'} {name} -n {place}",
             f"modelops abort {name} -n {place}",
         ]
     if value.status.phase is RolloutPhase.SUCCEEDED and value.spec.strategy.evaluate_only is not None:
@@ -92,7 +95,7 @@ def next_steps(value: Explained) -> list[str]:
         return [f"modelops deploy {agent} {version} -n {place}"]
     if value.status.phase is RolloutPhase.SUCCEEDED:
         return [f"modelops rollback {agent} -n {place}"]
-    return [f"modelops models {agent} -n {place}"]
+    return [f"modelops retry {name} -n {place}", f"modelops models {agent} -n {place}"]
 
 
 def _after_run(run: TrainingRun, name: str, place: str) -> list[str]:

@@ -141,6 +141,9 @@ class Deployment(Result):
     status: str
     finished: bool
     awaits_approval: bool = Field(default=False, description="Whether it waits for a person's approval.")
+    awaits_promotion: bool = Field(
+        default=False, description="Whether its canary keeps its share until a person promotes it."
+    )
     created: bool
     message: str
     metrics: tuple[str, ...] = Field(
@@ -272,6 +275,20 @@ class RollbackResult(Result):
     """How an agent goes back to an earlier model, or why there is nothing to do."""
 
     agent_name: str
+    message: str
+
+
+class Retry(Result):
+    """A new Rollout with the spec of one that has ended."""
+
+    rollout_id: str
+    agent_name: str
+    retries: str = Field(description="Name of the Rollout that has ended.")
+    created: bool = Field(description="False where an equal retry runs already; it is returned.")
+    ended: str = Field(description="How the old Rollout ended.")
+    different: tuple[str, ...] = Field(
+        default=(), description="What is different since the old Rollout, one sentence each."
+    )
     message: str
 
 

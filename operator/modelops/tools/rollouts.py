@@ -12,6 +12,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.rollout import ArmResult, Rollout, RolloutPhase
 from modelops.api.v1alpha1.top_up import LookResult
 from modelops.client import AsyncClient, has_finished
+from modelops.domain.reasons import RolloutReason
 from modelops.domain.versions import release_version
 from modelops.tools.agents import find_agent
 from modelops.tools.amounts import usd
@@ -67,11 +68,15 @@ class EvaluationRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentRequest(EvaluationRequest):
-    """What is to serve the agent. `rollout_strategy`: immediate, or canary_<n>pct with n from 1 to 99."""
+    """What is to serve the agent. `rollout_strategy`: immediate, or canary_<n>pct with n from 1 to 99.
+
+    `until_promoted`: the canary keeps its share until a person promotes it, instead of for `pause_seconds`.
+    """
 
     deployment_target: str = "huggingface"
     rollout_strategy: str = "canary_20pct"
     pause_seconds: int = PAUSE_SECONDS
+    until_promoted: bool = False
     analysis: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -289,20 +294,25 @@ async def deployment_spec(
     """The AgentModel, and the spec of a Rollout that moves traffic. Raises ToolRefused."""
     if request.deployment_target not in TARGETS:
         raise ToolRefused(f"{request.deployment_target!r} is no target: use one of {', '.join(TARGETS)}")
-    strategy = strategy_of(request.rollout_strategy, pause_seconds=request.pause_seconds)
+    strategy = strategy_of(
+        request.rollout_strategy, pause_seconds=None if request.until_promoted else request.pause_seconds
+    )
     agent, spec, last = await _spec_and_last_rollout(client, request)
     spec["strategy"] = strategy
     # A canary of a day costs more than what may go unapproved: then the rollout asks a person.
     spec["maxUSD"] = usd(request.max_usd or agent.spec.budget.monthly_usd)
     if last is not None or request.analysis:
         spec["analysis"] = {**(last.spec.analysis.wire() if last else {}), **request.analysis}
-    if request.pause_seconds >= 86400:
+    if request.pause_seconds >= 86400 and not request.until_promoted:
         spec["progressDeadlineSeconds"] = 2 * request.pause_seconds
     return agent, spec
 
 
-def strategy_of(rollout_strategy: str, *, pause_seconds: int = PAUSE_SECONDS) -> dict[str, Any]:
-    """`spec.strategy` for `immediate` or `canary_<n>pct`. Raises ToolRefused."""
+def strategy_of(rollout_strategy: str, *, pause_seconds: int | None = PAUSE_SECONDS) -> dict[str, Any]:
+    """`spec.strategy` for `immediate` or `canary_<n>pct`. Raises ToolRefused.
+
+    `pause_seconds`: None for a pause until a person promotes.
+    """
     if rollout_strategy == "immediate":
         return {"immediate": {}}
     found = _CANARY.match(rollout_strategy)
@@ -313,7 +323,7 @@ def strategy_of(rollout_strategy: str, *, pause_seconds: int = PAUSE_SECONDS) ->
         )
     steps = [
         {"setWeight": int(found[1])},
-        {"pause": {"durationSeconds": pause_seconds}},
+        {"pause": {"durationSeconds": pause_seconds} if pause_seconds is not None else {}},
         {"setWeight": 100},
     ]
     return {"canary": {"steps": steps}}
@@ -376,6 +386,7 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
         status=status.phase.value,
         finished=has_finished(rollout),
         awaits_approval=status.offer is not None and not has_finished(rollout),
+        awaits_promotion=status.reason == RolloutReason.WaitingForPromotion.value,
         created=created,
         message=what_happens(rollout) + following,
         metrics=metric_lines(rollout),

@@ -94,6 +94,8 @@ _ROLLOUT: Final = {
     "WatchingPromotion": "unit/rollout/test_watch.py::test_other_rollouts_wait_for_the_watch_and_an_undo_does_not",
     "VersionUndone": f"{_UNDO}test_a_rollout_that_was_created_before_an_undo_does_not_bring_its_version_back",
     "Superseded": f"{_UNDO}test_another_undo_that_was_asked_for_before_ends_as_superseded",
+    "SupersededByRollout": "unit/rollout/test_turn.py::"
+    "test_a_rollout_that_supersedes_latches_the_active_one_and_begins_after_its_end",
     "LeftByUndo": f"{_UNDO}test_the_active_rollout_writes_neither_file_nor_record_while_the_undo_drives",
     "NeedsApproval": "unit/rollout/test_rollout_approval.py::test_an_approval_is_used_once_and_names_the_person",
     "ApprovalStale": "unit/rollout/test_rollout_approval.py::"
@@ -117,6 +119,8 @@ _ROLLOUT: Final = {
     "WaitingForAgents": f"{_CANARY}test_no_weight_before_every_agent_reaches_the_canary",
     "WaitingForSamples": f"{_CANARY}test_a_pause_lasts_until_there_are_enough_samples",
     "BothTracksIll": f"{_CANARY}test_a_rollout_holds_while_both_tracks_are_ill_and_goes_on_afterwards",
+    "WaitingForPromotion": "unit/rollout/test_promote_request.py::"
+    "test_through_step_opens_the_pauses_up_to_it_and_no_other",
     "Paused": f"{_CANARY}test_spec_paused_stops_before_the_next_step_until_it_is_unset",
     "ErrorRateBreached": "cases/test_rollout_truth.py::test_an_aborted_canary_keeps_the_numbers_that_decided",
     "MetricFailed": "unit/rollout/test_metrics.py::test_argo_404_a_failure_aborts_and_says_metric_value_and_condition",

@@ -40,6 +40,7 @@ HELD = {
     "TrainingReason.SelfApproval",
     "TrainingReason.Suspended",
     "RolloutReason.Paused",
+    "RolloutReason.WaitingForPromotion",
     "RolloutReason.NeedsApproval",
     "RolloutReason.ApprovalStale",
     "RolloutReason.SelfApproval",

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelops.api.v1alpha1.trainingrun import SensitiveKind
 from modelops.client import ClientError
-from modelops.infra_agent.hands import AgentFacts, Offer, Prepared, Running, TeamSettings, WayBack
+from modelops.infra_agent.hands import AgentFacts, GoingOn, Offer, Prepared, Running, TeamSettings, WayBack
 from modelops.tools.candidates import NEWEST
 from modelops.tools.collecting import Failures
 from modelops.tools.errors import ToolRefused
@@ -136,6 +136,8 @@ class FakeHands:
     failed: Failures | ToolRefused = FAILURES
     last: Comparison | None = None
     now_running: tuple[Running, ...] = ()
+    waiting: GoingOn | str = "it ends by itself"
+    """What a promotion of a canary would open, or why nothing waits for a person."""
     current: str = "v1.0.0"
     scorer: str = "exact"
     unreachable: ClientError | None = None
@@ -247,6 +249,19 @@ class FakeHands:
         self.changed.append(f"{'pause' if paused else 'resume'} {one.name}")
         message = f"{one.name} is {'paused' if paused else 'resumed'}"
         return Change(kind=one.kind, name=one.name, agent_name=one.agent, done=True, message=message)
+
+    async def going_on(self, rollout: str, *, full: bool) -> GoingOn:
+        if isinstance(self.waiting, str) and not full:
+            raise ToolRefused(self.waiting)
+        found = self.waiting if isinstance(self.waiting, GoingOn) else GoingOn(rollout=rollout, agent="docs")
+        return replace(found, full=True, through_step=None, words="it is promoted") if full else found
+
+    async def go_on(self, found: GoingOn) -> Change:
+        opens = "all steps" if found.full else f"step {found.through_step}"
+        self.changed.append(f"open {opens} of {found.rollout}")
+        return Change(
+            kind="Rollout", name=found.rollout, agent_name=found.agent, done=True, message="it goes on"
+        )
 
     async def failures(self, agent: str) -> Failures:
         if isinstance(self.failed, ToolRefused):

@@ -7,7 +7,7 @@ from tests.unit.infra_agent.chat import Chat
 from tests.unit.infra_agent.fake_hands import DOCS, SPENT, FakeHands
 
 from modelops.client import Forbidden, Unavailable
-from modelops.infra_agent.hands import AgentFacts, Running, WayBack
+from modelops.infra_agent.hands import AgentFacts, GoingOn, Running, WayBack
 
 RUNS = Running(kind="training", name="docs-train-1", agent="docs", finished=False)
 CANARY = Running(kind="deployment", name="docs-deploy-1", agent="docs", finished=False)
@@ -123,9 +123,37 @@ async def test_a_deployment_when_the_training_is_done_is_none_of_an_older_model(
     assert "Deploy?" in await chat.say("deploy docs version=v2 condition=when_done")
 
 
-async def test_a_running_canary_is_not_hurried() -> None:
+async def test_a_running_canary_is_not_hurried_unless_all_traffic_is_asked_for() -> None:
     chat = Chat(FakeHands(now_running=(CANARY,)))
-    assert "gets all traffic by itself" in await chat.say("promote docs")
+    assert "It ends by itself. Here, 'take it to 100%' promotes it" in await chat.say("promote docs")
+    assert "I cannot choose 50 %" in await chat.say("promote docs percent=50")
+    assert chat.question is None
+    assert "it is promoted. It cannot be taken back" in await chat.say("promote docs percent=100")
+    await chat.confirm()
+    assert chat.hands.changed == [f"open all steps of {CANARY.name}"]
+
+
+@pytest.mark.parametrize("message", ["promote docs", "resume docs"])
+async def test_a_canary_that_waits_for_a_person_goes_on(message: str) -> None:
+    waits = GoingOn(rollout=CANARY.name, agent="docs", through_step=2, words="it goes on after step 2 of 3")
+    chat = Chat(FakeHands(now_running=(CANARY,), waiting=waits))
+    assert "it goes on after step 2 of 3. It cannot be taken back" in await chat.say(message)
+    await chat.confirm()
+    assert chat.hands.changed == [f"open step 2 of {CANARY.name}"]
+
+
+async def test_a_canary_that_was_paused_is_resumed_and_nothing_else() -> None:
+    waits = GoingOn(rollout=CANARY.name, agent="docs", through_step=2, paused=True)
+    chat = Chat(FakeHands(now_running=(CANARY,), waiting=waits))
+    assert "goes on with its steps" in await chat.say("resume docs")
+    await chat.confirm()
+    assert chat.hands.changed == [f"resume {CANARY.name}"]
+
+
+async def test_what_is_open_already_is_said() -> None:
+    waits = GoingOn(rollout=CANARY.name, agent="docs", nothing=True, words="step 2 is open already")
+    chat = Chat(FakeHands(now_running=(CANARY,), waiting=waits))
+    assert "Step 2 is open already" in await chat.say("promote docs")
     assert chat.question is None
 
 

@@ -52,6 +52,7 @@ ADDED = {
     "threshold",
     "target",
     "production_runs",
+    "until_promoted",
     "quote_id",
     "wait_seconds",
     "idempotency_key",
@@ -72,6 +73,8 @@ DESTRUCTIVE = {
     "deploy_model_to_agent",
     "abort_rollout",
     "pause_rollout",
+    "promote_rollout",
+    "retry_rollout",
     "rollback_agent",
     "cancel_training",
 }

@@ -62,7 +62,7 @@ class Scenario:
     """Rollouts that a person creates at some moment."""
     events: frozenset[str] = frozenset()
     """Names out of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record, silence, field,
-    direct."""
+    direct, promote, pause."""
     event_count: int = 0
     takeovers: int = 0
     lost_answers: int = 0
@@ -208,6 +208,16 @@ class Run:
         approval = {"approvedBy": "mia", "digest": digest}
         self.server.edit(name, lambda item: item["spec"].update(approval=approval))
 
+    def _open(self, name: Name, *, full: bool = False) -> None:
+        """A person opens the pause in which the rollout is, or all. It only grows, as the API server has it."""
+
+        def change(item: Json) -> None:
+            promote = item["spec"].setdefault("promote", {})
+            at = max(1, item["status"].get("step", 0), promote.get("throughStep", 0))
+            promote.update({"full": True} if full else {"throughStep": at})
+
+        self.server.edit(name, change)
+
     def _events(self) -> Iterable[str]:
         allowed = self.scenario.events
         block = None if self.spoilt else entry_of(self.server.objects.get(FILE_NAME)).routing
@@ -221,6 +231,11 @@ class Run:
                 yield f"abort {name[1]}"
             if "delete" in allowed and "deletionTimestamp" not in item["metadata"]:
                 yield f"delete {name[1]}"
+            if "promote" in allowed and not has_ended(item) and not is_opened(item):
+                yield f"promote {name[1]}"
+                yield f"full {name[1]}"
+            if "pause" in allowed and not has_ended(item):
+                yield f"{'resume' if item['spec'].get('paused') else 'pause'} {name[1]}"
         if "remove" in allowed and block is not None:
             yield "remove routing"
         if "lower" in allowed and weight_of(block) > 1:
@@ -351,6 +366,11 @@ class Run:
         match verb:
             case "abort":
                 self.server.edit(("rollouts", rest), lambda item: item["spec"].update(abort=True))
+            case "promote" | "full":
+                self._open(("rollouts", rest), full=verb == "full")
+            case "pause" | "resume":
+                paused = verb == "pause"
+                self.server.edit(("rollouts", rest), lambda item: item["spec"].update(paused=paused))
             case "delete" if rest == "record":
                 self.server.delete(RECORD_NAME)
             case "delete":
@@ -406,6 +426,7 @@ class Run:
             before = len(self.server.writes)
             for name in list(self._waiting()):
                 self._approve(name)
+            self._let_go_on()
             self._pass()
             quiet = quiet + 1 if len(self.server.writes) == before else 0
             if quiet == 3:
@@ -415,6 +436,17 @@ class Run:
             raise Violated(f"LIVELOCK: still writing {self.server.writes[-8:]}")
         self._end()
         self._restart()
+
+    def _let_go_on(self) -> None:
+        """People resume what they paused, and open each pause that waits for them."""
+        for name in (R1, R2):
+            item = self.server.objects.get(name)
+            if item is None or has_ended(item):
+                continue
+            if item["spec"].get("paused"):
+                self.server.edit(name, lambda item: item["spec"].update(paused=False))
+            if item["status"].get("reason") == "WaitingForPromotion":
+                self._open(name)
 
     def _pass(self) -> None:
         self._watch_all()
@@ -495,7 +527,12 @@ class Run:
         if phase == "Aborted" and ours and stable == candidate and not edited and not undo:
             yield f"END {name} Aborted and its model is stable in the file"
         # An undo ends the rollout that is active, and one that was created before it.
-        by_undo = status.get("reason") in {"LeftByUndo", "VersionUndone", "Superseded"}
+        by_undo = status.get("reason") in {
+            "LeftByUndo",
+            "VersionUndone",
+            "Superseded",
+            "SupersededByRollout",
+        }
         if not self.disturbed and phase != "Succeeded" and not by_undo:
             yield f"I7 nothing but crashes and lost answers, and {name} is {phase} ({status.get('reason')})"
         if phase in ENDED and identity(item) not in record.completed:
@@ -504,6 +541,11 @@ class Run:
 
 def is_undo(item: Json) -> bool:
     return "version" in item["spec"]["candidate"]
+
+
+def is_opened(item: Json) -> bool:
+    """Whether a person has opened all pauses."""
+    return bool(item["spec"].get("promote", {}).get("full"))
 
 
 def has_ended(item: Json) -> bool:

@@ -148,10 +148,25 @@ class Safety:
             )
         ):
             raise Violated(f"PROMOTE_AFTER_LOWERED {new.salt}")
+        if new is not None and new != old:
+            self._passed_pauses(new)
         if before.stable != after.stable:
             self._stable_changed(after)
         if new is not None and new.rollout.state == "Aborted":
             self.aborted.add(new.salt)
+
+    def _passed_pauses(self, block: RoutingBlock) -> None:
+        """No weight and no promotion behind a pause without a duration that nobody has opened."""
+        rollout = self._rollout_of(block.salt)
+        if rollout is None or block.rollout.state == "Aborted":
+            return
+        promote = rollout["spec"].get("promote", {})
+        steps = rollout["spec"]["strategy"].get("canary", {}).get("steps", ())
+        behind = steps[: block.rollout.step] if block.rollout.state == "Progressing" else steps
+        for number, step in enumerate(behind, 1):
+            opened = promote.get("full") or number <= promote.get("throughStep", 0)
+            if step.get("pause") == {} and not opened:
+                raise Violated(f"PASSED_A_CLOSED_PAUSE {number} with {block.rollout}")
 
     def _left(self, before: AgentEntry, after: AgentEntry) -> None:
         """An undo's write reached the file: what served before, and the canary, are left."""
@@ -183,7 +198,8 @@ class Safety:
                 raise Violated(f"I12_INTERLEAVED {uid}")
             self.order.append(uid)
         rollout = self._rollout_of(uid)
-        if rollout is None or rollout["spec"].get("abort") or "deletionTimestamp" in rollout["metadata"]:
+        latched = rollout is not None and rollout["status"].get("abortReason")
+        if rollout is None or stops(rollout) or latched:
             self.raised_after_stop[uid] = self.raised_after_stop.get(uid, 0) + 1
             if self.raised_after_stop[uid] > 1:
                 raise Violated(f"I3_TWO_RAISES_AFTER_ABORT {uid}")

@@ -36,6 +36,7 @@ from modelops.api.v1alpha1.meta import (
 )
 from modelops.api.v1alpha1.scorer import Scorer
 from modelops.api.v1alpha1.similarity import Similarity, SimilarityResult
+from modelops.api.v1alpha1.step_requests import PROMOTE_RULES, OnActive, PromoteRequest, StepAnalysis
 from modelops.api.v1alpha1.top_up import TOP_UP_RULES, LookResult, PlannedLook, TopUp
 
 _COMMIT = r"^[0-9a-f]{40}$"
@@ -212,18 +213,20 @@ class Evaluation(ApiModel, json_schema_extra=rules(*TOP_UP_RULES)):
 
 
 class Pause(ApiModel):
-    """A pause in which the canary's traffic is analysed."""
+    """A pause in which the canary's traffic is analysed; `{}` waits until a person promotes."""
 
-    duration_seconds: int = Field(
+    duration_seconds: int | None = Field(
+        default=None,
         ge=1,
         le=2592000,
         description="Healthy seconds to wait. Time counts only while all agents are in sync and no limit "
-        "of spec.analysis is exceeded.",
+        "of spec.analysis is exceeded. If it is empty, the pause ends when a person opens it with spec.promote.",
     )
 
 
 class CanaryStep(
-    ApiModel, json_schema_extra=rules(exactly_one("setWeight", "pause", where="a step of the canary"))
+    ApiModel,
+    json_schema_extra=rules(exactly_one("setWeight", "pause", "analysis", where="a step of the canary")),
 ):
     """One step of a canary: it raises the weight, or waits while the traffic is analysed."""
 
@@ -233,7 +236,14 @@ class CanaryStep(
         le=100,
         description="Percentage of sessions that go to the canary from this step on.",
     )
-    pause: Pause | None = Field(default=None, description="Pause in which the canary's traffic is analysed.")
+    pause: Pause | None = Field(
+        default=None,
+        description="Pause in which the canary's traffic is analysed. `{}` waits until a person promotes.",
+    )
+    analysis: StepAnalysis | None = Field(
+        default=None,
+        description="Waits until the canary is healthy and what is asked is shown, without a fixed time.",
+    )
 
 
 _WEIGHTS = "self.steps.filter(s, has(s.setWeight)).map(s, s.setWeight)"
@@ -265,7 +275,7 @@ class Canary(
         ),
         min_length=1,
         max_length=16,
-        description="Steps in order, each with setWeight or pause. After the last step the candidate is "
+        description="Steps in order, each with setWeight, pause or analysis. After the last step the candidate is "
         "promoted. By default 20 percent, one day of analysis, 100 percent.",
     )
 
@@ -313,6 +323,12 @@ class Strategy(
         default=None,
         description="Watch over the promoted version. A breach of spec.analysis goes back to the version before by "
         "itself. If it is empty, nothing is watched after the promotion.",
+    )
+    on_active: OnActive | None = Field(
+        default=None,
+        description="What this rollout does while another one of the agent is active. Queue waits for its turn, by the "
+        "time of creation. Supersede aborts the active one first, if that was created earlier and is not promoting; it "
+        "does so only when it could begin itself. If it is empty, it is Queue.",
     )
 
 
@@ -406,15 +422,18 @@ class RolloutSpec(
         ),
         Rule(
             "!has(self.strategy.canary) || !has(self.strategy.canary.steps) || "
-            "self.strategy.canary.steps.map(s, has(s.pause) ? s.pause.durationSeconds : 0).sum() < "
+            "self.strategy.canary.steps.map(s, has(s.pause) && has(s.pause.durationSeconds) ? "
+            "s.pause.durationSeconds : (has(s.analysis) && has(s.analysis.timeoutSeconds) ? "
+            "s.analysis.timeoutSeconds : 0)).sum() < "
             "self.progressDeadlineSeconds",
-            "progressDeadlineSeconds must be longer than the pauses of canary.steps together: raise it, or "
-            "shorten the pauses",
+            "progressDeadlineSeconds must be longer than the pauses of canary.steps, and the timeouts of its analysis "
+            "steps, together: raise it, or shorten them",
             field="progressDeadlineSeconds",
         ),
+        *PROMOTE_RULES,
     ),
 ):
-    """The desired state. Only `paused`, `abort` and `approval` are mutable: to try again, create another Rollout."""
+    """The desired state. Only `paused`, `promote`, `abort` and `approval` are mutable: to try again, make a new one."""
 
     agent_model_ref: LocalReference = Field(
         description="AgentModel, in the same namespace, of the agent whose traffic moves."
@@ -450,7 +469,12 @@ class RolloutSpec(
     paused: bool = Field(
         default=False,
         description="While true, the rollout does not begin its next step. An abort, the analysis and the "
-        "deadline still act.",
+        "deadline still act, and promote waits.",
+    )
+    promote: PromoteRequest | None = Field(
+        default=None,
+        description="What a person has opened of the canary's steps. It only grows. An abort, a breach, paused and a "
+        "missing approval go before it.",
     )
     abort: bool = Field(
         default=False,

@@ -37,6 +37,7 @@ from modelops.domain.rollout.review import end_outdated_review
 from modelops.domain.rollout.standing_ceiling import abort_if_standing_cost_too_high
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
+from modelops.domain.rollout.turn import supersede_active
 from modelops.domain.undo import without_undone
 
 STALE_SECONDS = 1.0
@@ -76,7 +77,7 @@ def ensure_agent_locked(state: State) -> RolloutPlan | None:
     if refusal is not None:
         return refusal
     proposal = proposal_of(state, candidate.target, cost)
-    waiting = ensure_approved(state, proposal) or abort_if_over_budget(state, cost)
+    waiting = ensure_approved(state, proposal) or abort_if_over_budget(state, cost) or supersede_active(state)
     if waiting is not None:
         return waiting
     return lock_agent(state, candidate, cost, approved=proposal is not None)

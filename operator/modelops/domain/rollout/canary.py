@@ -11,7 +11,6 @@ from typing import Final
 
 from modelops.api.v1alpha1.rollout import (
     CanaryStep,
-    Pause,
     RollbackTimes,
     RolloutPhase,
 )
@@ -32,10 +31,12 @@ from modelops.domain.rollout.analysis_summary import (
     summarize_analysis,
 )
 from modelops.domain.rollout.metrics import metrics_await_measurement, metrics_hold
+from modelops.domain.rollout.promote_request import following, is_opened, promotes_at_once
 from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.rollout.trial import rest_is_not_approved
+from modelops.domain.rollout.waiting_steps import begin_words, open_step_is_not_over
 
 REPORT_GRACE_SECONDS: Final = 15.0
 """Agents report every 5 s, and a report counts for 15 s: a shorter wait is not written to the status."""
@@ -162,15 +163,18 @@ def rollout_is_paused(state: State) -> RolloutPlan | None:
 
 def take_next_step(state: State) -> RolloutPlan:
     """Watches a pause, raises to the next weight, or promotes after the last step; every agent is in sync."""
-    position = state.rollout.status.step
-    steps = canary_steps(state)
     if (unmeasured := metrics_hold(state)) is not None:
         return unmeasured
-    pause = steps[position - 1].pause if 1 <= position <= len(steps) else None
-    if pause is not None:
-        waiting = pause_is_not_over(state, pause)
+    at, steps = state.rollout.status.step, canary_steps(state)
+    current = steps[at - 1] if 1 <= at <= len(steps) else None
+    pause = current.pause if current is not None else None
+    if current is not None and not is_opened(state, at) and not promotes_at_once(state):
+        waiting = open_step_is_not_over(state, current)
+        if waiting is None and pause is not None and pause.duration_seconds is not None:
+            waiting = pause_is_not_over(state, pause.duration_seconds)
         if waiting is not None:
             return waiting
+    position = following(state, steps)
     if position >= len(steps) or steps[position].set_weight is not None:
         held = both_tracks_are_ill(state) or rest_is_not_approved(state) or metrics_await_measurement(state)
         if held is not None:
@@ -178,7 +182,8 @@ def take_next_step(state: State) -> RolloutPlan:
     if position >= len(steps):
         return promote(state)
     upcoming = steps[position]
-    propagated = seconds_to_propagate(state) if pause is None else state.rollout.status.propagation_seconds
+    waited = current is not None and current.set_weight is None
+    propagated = state.rollout.status.propagation_seconds if waited else seconds_to_propagate(state)
     if upcoming.set_weight is not None:
         message = f"step {position + 1} of {len(steps)}: {upcoming.set_weight} percent of sessions"
         return advance(
@@ -190,26 +195,32 @@ def take_next_step(state: State) -> RolloutPlan:
             analysis=analysis_at_new_weight(state),
             propagation_seconds=propagated,
         )
-    # The API takes exactly one member of a step, setWeight or pause.
-    assert upcoming.pause is not None
-    seconds = upcoming.pause.duration_seconds
-    unit = "second" if seconds == 1 else "seconds"
-    message = f"step {position + 1} of {len(steps)}: watching for {seconds} healthy {unit}"
+    reason, words = begin_words(state, upcoming) or watching_words(upcoming)
+    message = f"step {position + 1} of {len(steps)}: {words}"
+    shown = judged(state) if reason is RolloutReason.WaitingForPromotion else None
     status = with_phase(
         state,
         RolloutPhase.PROGRESSING,
-        RolloutReason.Watching,
+        reason,
         message,
         facts={"RoutingPropagated": True},
         step=position + 1,
         step_started_at=state.now.replace(microsecond=0),
-        analysis=summarize_analysis(state, None, 0),
+        analysis=summarize_analysis(state, shown, 0),
         propagation_seconds=propagated,
     )
     return Plan(
-        steps=(*status_steps(state, status, RolloutReason.Watching, message), ResetHealthyTime()),
+        steps=(*status_steps(state, status, reason, message), ResetHealthyTime()),
         requeue_after=0,
     )
+
+
+def watching_words(step: CanaryStep) -> tuple[RolloutReason, str]:
+    """Reason and message with which a timed pause begins."""
+    # The API takes exactly one member of a step, and `begin_words` has the steps without a duration.
+    assert step.pause is not None
+    seconds = step.pause.duration_seconds
+    return RolloutReason.Watching, f"watching for {seconds} healthy {'second' if seconds == 1 else 'seconds'}"
 
 
 def both_tracks_are_ill(state: State) -> RolloutPlan | None:
@@ -230,19 +241,19 @@ def seconds_to_propagate(state: State) -> int | None:
     return max(0, round((state.now - began).total_seconds()))
 
 
-def pause_is_not_over(state: State, pause: Pause) -> RolloutPlan | None:
+def pause_is_not_over(state: State, duration: int) -> RolloutPlan | None:
     """Waits until the canary was healthy for the pause's seconds; too few requests do not count as healthy."""
     result = judged(state)
     recorded = state.rollout.status.analysis.healthy_seconds if state.rollout.status.analysis else 0
     counted = recorded + state.measurements.healthy_seconds
-    if result.health is Health.HEALTHY and counted >= pause.duration_seconds:
+    if result.health is Health.HEALTHY and counted >= duration:
         return None
     tick = CountHealthyTime(healthy=result.health is Health.HEALTHY)
-    left = max(0.05, pause.duration_seconds - counted) if result.health is Health.HEALTHY else 60.0
+    left = max(0.05, duration - counted) if result.health is Health.HEALTHY else 60.0
     after = min(state.settings.poll_seconds, left)
-    write_interval = max(5.0, pause.duration_seconds / 20)
+    write_interval = max(5.0, duration / 20)
     began = state.rollout.status.step_started_at
-    overdue = began is not None and state.now - began >= timedelta(seconds=pause.duration_seconds)
+    overdue = began is not None and state.now - began >= timedelta(seconds=duration)
     # An older router does not become newer while the pause goes on.
     told = overdue or result.health is not Health.WAITING or evidence_of(state).without_sessions > 0
     reason = result.reason if told else RolloutReason.Watching

@@ -33,8 +33,21 @@ def reservation_key(state: State) -> str:
 def pause_seconds(state: State) -> int:
     """The time in seconds that is planned for the strategy's pauses."""
     canary = state.rollout.spec.strategy.canary
-    pauses = sum(step.pause.duration_seconds for step in canary.steps if step.pause) if canary else 0
+    steps = canary.steps if canary else ()
+    pauses = sum(step.pause.duration_seconds or 0 for step in steps if step.pause is not None)
     return math.ceil(pauses * PAUSE_FACTOR)
+
+
+def waits_for_a_person(state: State) -> bool:
+    """Whether a step may wait for a person: `pause: {}`, or an analysis, which asks one after its timeout.
+
+    Then the endpoint is planned, reserved and paid until spec.progressDeadlineSeconds, and never longer.
+    """
+    canary = state.rollout.spec.strategy.canary
+    return canary is not None and any(
+        step.analysis is not None or (step.pause is not None and step.pause.duration_seconds is None)
+        for step in canary.steps
+    )
 
 
 def reservation_of(state: State) -> Reservation | None:
@@ -47,6 +60,8 @@ def paid_seconds(state: State) -> int:
     reservation = reservation_of(state)
     if reservation is not None and reservation.seconds is not None:
         return reservation.seconds
+    if waits_for_a_person(state):
+        return state.rollout.spec.progress_deadline_seconds
     return SETUP_SECONDS + pause_seconds(state)
 
 

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelops.domain.money import dollars, micro
-from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, SETUP_SECONDS, pause_seconds
+from modelops.domain.rollout.endpoint_cost import (
+    HOURS_PER_MONTH,
+    SETUP_SECONDS,
+    pause_seconds,
+    waits_for_a_person,
+)
 from modelops.domain.rollout.evaluation import is_proven, program_state
 from modelops.domain.rollout.state import State
 
@@ -79,7 +84,12 @@ def planned_setup_seconds(evaluation: PlannedEvaluation) -> int:
 
 
 def planned_seconds(state: State, evaluation: PlannedEvaluation) -> int:
-    """How long the rollout may take: provisioning, evaluation and pauses, and never longer than its own deadline."""
+    """How long the rollout may take: provisioning, evaluation and pauses, and never longer than its own deadline.
+
+    A rollout with a step that may wait for a person is planned until that deadline.
+    """
+    if waits_for_a_person(state):
+        return state.rollout.spec.progress_deadline_seconds
     seconds = planned_setup_seconds(evaluation) + pause_seconds(state)
     return min(seconds, state.rollout.spec.progress_deadline_seconds)
 
@@ -91,11 +101,10 @@ def planned_trial_seconds(state: State, per_hour: int) -> int:
     """
     least = PROVISIONING_SECONDS + pause_seconds(state)
     left = micro(state.rollout.spec.max_usd) - state.require_record().spent_by(state.uid)
-    affordable = left * 3600 // per_hour if per_hour else least + PROMOTION_SECONDS
-    return min(
-        max(least, min(least + PROMOTION_SECONDS, affordable)),
-        state.rollout.spec.progress_deadline_seconds,
-    )
+    deadline = state.rollout.spec.progress_deadline_seconds
+    most = deadline if waits_for_a_person(state) else least + PROMOTION_SECONDS
+    affordable = left * 3600 // per_hour if per_hour else most
+    return min(max(least, min(most, affordable)), deadline)
 
 
 def planned_cost(state: State, *, per_hour: int | None) -> RolloutCost:

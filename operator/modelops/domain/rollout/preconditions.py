@@ -17,6 +17,7 @@ from modelops.domain.rollout.evaluation_scores import evaluation_dataset
 from modelops.domain.rollout.routing_write import try_every_edit
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
+from modelops.domain.rollout.turn import another_one_is_first, may_supersede
 from modelops.domain.undo import is_not_after, undone_at, unrecorded_mark
 
 RETRY_SECONDS = 15.0
@@ -124,7 +125,7 @@ def open_router_key_is_missing(state: State, candidate: Target) -> RolloutPlan |
 def another_rollout_is_active(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
     """An agent has one rollout at a time."""
     record = state.require_record()
-    if record.active is None:
+    if record.active is None or may_supersede(state):
         return None
     message = (
         f"Rollout {record.active.name} has the lock on agent {record.agent}: this rollout waits until that one has "
@@ -247,6 +248,7 @@ PRECONDITIONS: tuple[Callable[[State, Target], RolloutPlan | None], ...] = (
     abort_if_no_evaluation_dataset,
     open_router_key_is_missing,
     another_rollout_is_active,
+    another_one_is_first,
     promotion_is_watched,
     agents_file_is_not_usable,
     pods_miss_changes,

@@ -11,12 +11,13 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import EndpointEntry, Record, Reservation, Target
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import EvaluationProgram, RetryProgram, RolloutFact, RolloutPlan
-from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_key
+from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_key, waits_for_a_person
 from modelops.domain.rollout.offer import Proposal, stable_endpoint
 from modelops.domain.rollout.planned_cost import RolloutCost, estimate_of, planned_cost, planned_evaluation
 from modelops.domain.rollout.review import is_in_review, verdict_words
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
+from modelops.domain.rollout.turn import freed_by_superseding
 
 RETRY_SECONDS = 15.0
 
@@ -132,6 +133,7 @@ def abort_if_over_budget(state: State, cost: RolloutCost) -> RolloutPlan | None:
     agent, record = state.require_agent_model(), state.require_record()
     budget = agent.spec.budget
     left = micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now)
+    left += freed_by_superseding(state)
     if cost.planned <= left:
         return None
     message = (
@@ -146,7 +148,11 @@ def cheaper(state: State) -> str:
     """What makes the rollout cheaper."""
     agent = state.require_agent_model()
     replicas = agent.spec.serving.max_replica
-    words = "shorten the pauses"
+    words = (
+        "lower spec.progressDeadlineSeconds, until which a step that waits for a person is paid"
+        if waits_for_a_person(state)
+        else "shorten the pauses"
+    )
     if replicas > 1:
         words += (
             f", lower spec.serving.maxReplica {replicas} of AgentModel {agent.metadata.name} (each replica is "

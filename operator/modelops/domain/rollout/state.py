@@ -85,6 +85,8 @@ class State:
     """Why Pods of the agent never see a change of the file; empty where none is known to miss it."""
     active_rollout: Rollout | None = None
     """The Rollout that has the agent lock, this one included; None where none has, or its object does not exist."""
+    waiting: tuple[Rollout, ...] = ()
+    """The other Rollouts of this AgentModel that have not ended and have no lock; empty once this one has begun."""
     older_owner: str = ""
     """Name of an older AgentModel for the same agent in the same ConfigMap; empty where there is none."""
     file_refusal: str = ""
