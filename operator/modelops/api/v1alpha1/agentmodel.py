@@ -12,6 +12,7 @@ from modelops.api.v1alpha1.agent_evaluation import AgentEvaluation
 from modelops.api.v1alpha1.analysis_metrics import AgentAnalysis
 from modelops.api.v1alpha1.approval import ApprovalPolicy
 from modelops.api.v1alpha1.cel import Rule, immutable, matches, rules
+from modelops.api.v1alpha1.history import HISTORY_LENGTH, AgentModelTransition
 from modelops.api.v1alpha1.judge import JudgeCalibration
 from modelops.api.v1alpha1.meta import (
     AgentName,
@@ -664,6 +665,13 @@ class AgentModelStatus(StatusModel):
     )
     routing: RoutingStatus | None = Field(
         default=None, description="Number of agent processes that confirmed the current routing."
+    )
+    history: tuple[AgentModelTransition, ...] = Field(
+        default=(),
+        max_length=HISTORY_LENGTH,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["number"]},
+        description="Moments at which another version served or the readiness changed, the oldest first. Of more "
+        "than 32 the first 12 and the newest are kept.",
     )
     conditions: Conditions = Field(
         default=(),

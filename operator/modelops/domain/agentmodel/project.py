@@ -20,6 +20,7 @@ from modelops.api.v1alpha1.agentmodel import (
 )
 from modelops.api.v1alpha1.meta import Condition
 from modelops.domain.agentmodel.bootstrap import baseline_target
+from modelops.domain.agentmodel.history import with_agent_transitions
 from modelops.domain.agentmodel.readiness import drift_reason, first_problem, going_back, stable_drift
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.undo_endpoint import waiting_message
@@ -299,16 +300,17 @@ def project_status(state: State) -> AgentModelStatus:
     """The status that follows from this state; equal states give equal statuses."""
     old, record = state.agent_model.status, state.record
     if record is None:
-        return old.model_copy(
+        without = old.model_copy(
             update={
                 "observed_generation": state.agent_model.metadata.generation,
                 "conditions": current_conditions(state),
             }
         )
+        return with_agent_transitions(old, without, record=None, now=state.now)
     active = record.active
     block = state.file.entry.routing if state.file else None
     reports = state.reports
-    return AgentModelStatus(
+    status = AgentModelStatus(
         observed_generation=state.agent_model.metadata.generation,
         stable=stable_in_file(state, record),
         canary=served_version(active.candidate) if active else None,
@@ -327,6 +329,7 @@ def project_status(state: State) -> AgentModelStatus:
         ),
         conditions=current_conditions(state),
     )
+    return with_agent_transitions(old, status, record=record, now=state.now)
 
 
 def differs(new: AgentModelStatus, old: AgentModelStatus) -> bool:
