@@ -30,10 +30,9 @@ def with_transition(old: StatusT, new: StatusT, *, message: str, now: datetime) 
     if isinstance(old, RolloutStatus) and isinstance(new, RolloutStatus):
         if (old.phase, old.reason, old.step) == (new.phase, new.reason, new.step):
             return new
-        changed = new.model_copy(
+        return new.model_copy(
             update={"history": appended(old.history, _of_rollout(new, message=message, now=now))}
         )
-        return changed
     if isinstance(old, TrainingRunStatus) and isinstance(new, TrainingRunStatus):
         if (old.phase, old.reason) == (new.phase, new.reason):
             return new

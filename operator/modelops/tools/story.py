@@ -1,6 +1,6 @@
 """The story of an object: a line for each thing that happened, with its time, how long it lasted, and the numbers.
 
-It is told from what the API server has: `status.history`, the fields of the status, and the agent's record for the cost.
+It is told from what the API server has: `status.history`, the fields of the status, and the record for the cost.
 A Rollout of an older operator has no history; then the times of its conditions are told.
 """
 

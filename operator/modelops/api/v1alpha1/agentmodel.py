@@ -26,6 +26,7 @@ from modelops.api.v1alpha1.meta import (
     Share,
     StatusModel,
 )
+from modelops.api.v1alpha1.notification import Notification
 from modelops.api.v1alpha1.scorer import Scorer
 from modelops.api.v1alpha1.similarity import Embeddings
 from modelops.api.v1alpha1.training_config import TrainingConfig
@@ -407,6 +408,12 @@ class AgentModelSpec(
     budget: Budget = Field(
         default_factory=Budget,
         description="Monthly budget of the agent, and the threshold above which a person must approve.",
+    )
+    notifications: tuple[Notification, ...] = Field(
+        default=(),
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        description="Receivers that are told of promotions, aborts, approvals that are asked for, and the like.",
     )
     approval_policy: ApprovalPolicy = Field(
         default_factory=ApprovalPolicy,
