@@ -296,6 +296,21 @@ class RollbackResult(Result):
     message: str
 
 
+class DrillReport(Result):
+    """How a rehearsal of a rollback ended, and its seconds."""
+
+    agent_name: str
+    agent_model: str
+    drill_id: str
+    outcome: str = Field(description="Confirmed, NotConfirmed, Refused or Interrupted.")
+    message: str
+    at: datetime
+    write_seconds: float | None = Field(description="From the decision to the written routing.")
+    effect_seconds: float | None = Field(description="From the written routing to the last confirmation.")
+    agents: int = Field(description="Agent processes that were expected to confirm.")
+    unconfirmed: tuple[str, ...] = Field(description="Pods whose processes did not.")
+
+
 class Change(Result):
     """A change of an object that was asked for."""
 

@@ -10,6 +10,7 @@ from modelops.api.v1alpha1.agentmodel import (
     EndpointKind,
     EndpointRole,
     EndpointStatus,
+    LastDrill,
     LastUndo,
     RoutingStatus,
     ServedVersion,
@@ -99,6 +100,24 @@ def last_undo(state: State, record: Record) -> LastUndo | None:
         outcome=done.outcome,
         message=done.message,
         at=datetime.fromisoformat(done.finished_at) if done.finished_at else None,
+    )
+
+
+def last_drill(record: Record) -> LastDrill | None:
+    """The result of the newest rehearsal on record."""
+    done = record.last_drill
+    if done is None:
+        return None
+    return LastDrill(
+        id=done.id,
+        outcome=done.outcome,
+        message=done.message,
+        at=datetime.fromisoformat(done.at),
+        generation=done.generation,
+        write_milliseconds=done.write_ms,
+        effect_milliseconds=done.effect_ms,
+        agents=done.agents,
+        unconfirmed=done.unconfirmed,
     )
 
 
@@ -321,6 +340,7 @@ def project_status(state: State) -> AgentModelStatus:
         active_rollout=ActiveRollout(name=active.name, uid=active.uid) if active else None,
         undo=undo_status(state, record),
         last_undo=last_undo(state, record),
+        last_drill=last_drill(record),
         watch=watch_status(record),
         routing=RoutingStatus(
             generation=block.generation if block else 0,
