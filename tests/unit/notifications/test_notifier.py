@@ -96,7 +96,8 @@ class Receiver:
         if isinstance(answer, int):
             return web.Response(status=answer)
         found = answer(request)
-        return await found if asyncio.iscoroutine(found) else found
+        given: web.StreamResponse = await found if asyncio.iscoroutine(found) else found
+        return given
 
 
 @contextlib.asynccontextmanager
