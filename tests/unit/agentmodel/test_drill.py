@@ -100,6 +100,16 @@ def test_an_id_acts_once() -> None:
     assert len(agent.written) == writes
 
 
+def test_a_write_whose_answer_was_lost_is_sent_again_before_the_drill_ends() -> None:
+    agent = drilled(idle_agent())
+    assert agent.state.file is not None
+    drill = Drill(id="monday", at="2025-12-10T08:59:59+00:00", base=agent.state.file.resource_version)
+    agent.state = replace(agent.state, record=agent.record.with_(drill=drill))
+    plan = agent.step()
+    assert [type(step) for step in plan.steps] == [WriteRecord, WriteFile]
+    assert agent.record.drill == drill
+
+
 def test_processes_that_do_not_confirm_are_named_after_a_minute() -> None:
     agent = begun()
     agent.state = replace(
@@ -157,7 +167,7 @@ def test_it_is_refused_while_a_rollout_is_active_and_during_a_watch() -> None:
 
 
 def test_a_rollout_waits_for_the_end_of_a_drill_and_goes_on() -> None:
-    record = a_record(drill=Drill(id="monday", at="2025-12-10T08:59:59+00:00"))
+    record = a_record(drill=Drill(id="monday", at="2025-12-10T08:59:59+00:00", base="1"))
     driver = RolloutDriver(rollout_state(record=record))
     driver.step()
     assert (driver.phase, driver.reason) == ("Pending", "WaitingForDrill")

@@ -33,7 +33,8 @@ def rehearse_rollback(state: State) -> AgentModelPlan | None:
         return end_drill(state, record.drill)
     if asked is None or (record.last_drill is not None and record.last_drill.id == asked.id):
         return None
-    drill = Drill(id=asked.id, at=state.now.isoformat(timespec="seconds"))
+    base = state.file.resource_version if state.file is not None else ""
+    drill = Drill(id=asked.id, at=state.now.isoformat(timespec="seconds"), base=base)
     refusal = why_not_now(state)
     if refusal:
         return with_result(state, drill, REFUSED, f"the drill was not begun: {refusal}")
@@ -81,10 +82,18 @@ def begin_drill(state: State, drill: Drill) -> AgentModelPlan:
 def end_drill(state: State, drill: Drill) -> AgentModelPlan | None:
     """The end of the drill that is on record: confirmed, too late, or come between. None while it waits.
 
-    A process that did not write its file itself has no times: it ends it, and writes no file.
+    It ends only after a write over its base, its own or another one: then none of its own can land later. A process
+    that did not write the block itself has no times.
     """
-    block = state.file.entry.routing if state.file is not None else None
-    if block is None or block.salt != salt_of(drill) or state.drill_write_ms is None:
+    if state.file is None:
+        return None
+    block = state.file.entry.routing
+    is_written = block is not None and block.salt == salt_of(drill)
+    if not is_written and int(state.file.resource_version) <= int(drill.base):
+        # The write was not sent, or its answer was lost: then it may land later, over an intent. Sent again, one of
+        # both lands now, and the other fails.
+        return begin_drill(state, drill)
+    if block is None or not is_written or state.drill_write_ms is None:
         cause = "another write of the agents' file, or another leader, came between"
         return with_result(state, drill, INTERRUPTED, f"the drill has no result: {cause}. Begin another one")
     agents = state.reports.expected if state.reports is not None else 0

@@ -155,6 +155,8 @@ class Drill(RecordPart):
 
     id: str
     at: str
+    base: str
+    """The resourceVersion of the agents' file that it writes over."""
 
 
 class DrillResult(RecordPart):
