@@ -76,6 +76,11 @@ def test_every_setting_of_the_operator_has_a_value_or_is_for_extra_env(tmp_path:
             "state": {"persistentVolumeClaim": {"enabled": False}},
             "modelHosts": ["models.example:8443"],
             "prometheus": {"url": "http://prometheus.monitoring.svc:9090", "existingSecret": {"name": "p"}},
+            "notifications": {
+                "existingSecret": {"name": "slack"},
+                "existingKey": {"name": "slack"},
+                "hosts": ["http://alerts.example"],
+            },
         },
         {"hub": {"defaultBaseModel": "a/b"}, "training": {"image": "registry.example/train:1"}},
     )

@@ -77,6 +77,10 @@ async def test_an_agent_gets_a_better_model_by_the_commands_of_the_guide(env: En
         assert part in compared, said["evaluate"]
     await follow_guide_to("deploy")
     assert "docs is served by v1.1.0" in await modelops("models", "docs")
+    await follow_guide_to("drill rollback")
+    drill = status(await env.api.get("AgentModel", "docs") or {})["lastDrill"]
+    assert (drill["outcome"], drill["agents"] > 0) == ("Confirmed", True), drill
+    assert "until in effect" in said["drill rollback"]
     await follow_guide_to("rollback")
     assert "goes back from v1.1.0 to v1.0.0" in said["rollback"]
     await env.api.wait_until(

@@ -13,6 +13,11 @@ OPENROUTER_API_KEY: openrouter.existingSecret
 MODELOPS_MODEL_HOSTS: modelHosts
 MODELOPS_PROMETHEUS_URL: prometheus.url
 MODELOPS_PROMETHEUS_TOKEN: prometheus.existingSecret
+MODELOPS_NOTIFICATION_URL: notifications.existingSecret
+MODELOPS_NOTIFICATION_KEY: notifications.existingKey
+MODELOPS_NOTIFICATION_TYPE: notifications.type
+MODELOPS_NOTIFICATION_SEVERITY: notifications.minSeverity
+MODELOPS_NOTIFICATION_HOSTS: notifications.hosts
 MODELOPS_TRAINING_IMAGE: training.image
 MODELOPS_TRAINING_DEFAULTS: training.existingDefaults
 MODELOPS_TRAINING_SECURITY_CONTEXT: podSecurityContext
@@ -98,6 +103,16 @@ REQUESTS_CA_BUNDLE: privateCA
 {{- include "modelops.fromSecret" (dict "name" "MODELOPS_PROMETHEUS_TOKEN" "from" $values.prometheus.existingSecret) }}
 {{- with $values.modelHosts }}
 - name: MODELOPS_MODEL_HOSTS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- include "modelops.fromSecret" (dict "name" "MODELOPS_NOTIFICATION_URL" "from" $values.notifications.existingSecret) }}
+{{- include "modelops.fromSecret" (dict "name" "MODELOPS_NOTIFICATION_KEY" "from" $values.notifications.existingKey) }}
+- name: MODELOPS_NOTIFICATION_TYPE
+  value: {{ $values.notifications.type }}
+- name: MODELOPS_NOTIFICATION_SEVERITY
+  value: {{ $values.notifications.minSeverity }}
+{{- with $values.notifications.hosts }}
+- name: MODELOPS_NOTIFICATION_HOSTS
   value: {{ join "," . | quote }}
 {{- end }}
 {{- with $values.training.image }}

@@ -33,6 +33,7 @@ GROUPS = {
         "evaluate calibrate": Command("evaluate_calibrate", "say how well a judge agrees with people"),
         "deploy": Command("deploy", "move an agent's traffic to a model"),
         "rollback": Command("rollback", "route an agent back to its stable model"),
+        "drill rollback": Command("drill", "rehearse a rollback, and record the seconds"),
     },
     "What runs": {
         "watch": Command("watch", "follow a run or rollout, or all that run"),

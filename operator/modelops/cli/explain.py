@@ -1,4 +1,4 @@
-"""`modelops explain`: what an object does, why, and what can be done."""
+"""`modelops explain`: what an object does, what happened to it, why, and what can be done."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "explain",
         help="say what a run, rollout or agent does, and why",
-        description="Say what an object does, why, and which commands may help. Exit status 1: there is none of that "
-        "name.",
+        description="Tell the story of an object: what happened to it and when, how long each step lasted, the numbers "
+        "that decided, what it waits for, and which commands may help. Exit status 1: there is none of that name.",
     )
     session.add_named(
         parser,
@@ -30,6 +30,7 @@ def register(subparsers: Any) -> None:
         *("rollouts", "training_runs", "agent_models"),
         help="name of a Rollout, TrainingRun or AgentModel, or kind/name",
     )
+    parser.add_argument("name_of_kind", nargs="?", metavar="NAME", help="the name, where its kind is first")
     session.add_arguments(parser)
     output.add_arguments(parser)
     parser.set_defaults(run=run)
@@ -41,11 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _explain(client: AsyncClient, arguments: argparse.Namespace) -> int:
-    from modelops.tools.explaining import explain, find_object
+    from modelops.tools.explaining import explain_with_story, find_object
 
-    kind, name = kind_and_name(arguments.name)
+    of_kind = arguments.name_of_kind
+    kind, name = kind_and_name(f"{arguments.name}/{of_kind}" if of_kind else arguments.name)
     value = await find_object(client, name, kind=kind)
-    found = explain(value)
+    found = await explain_with_story(client, value)
     names = [(found.kind, found.name)]
     output.show(found, arguments.output, names=names, table=lambda: _print(found, value.status.conditions))
     return 0
@@ -65,6 +67,8 @@ def kind_and_name(text: str) -> tuple[str | None, str]:
 
 
 def _print(found: Explanation, conditions: Sequence[Condition]) -> None:
+    from modelops.cli.story import print_story
+
     output.print_fields(
         {
             found.kind: found.name,
@@ -74,13 +78,16 @@ def _print(found: Explanation, conditions: Sequence[Condition]) -> None:
             "says": found.message,
         }
     )
+    if found.story:
+        print("\nWhat happened (UTC)")
+        print_story(found.story)
     if conditions:
-        print()
+        print("\nConditions")
         width = max(len(one.type) for one in conditions)
         for one in conditions:
-            print(f"{one.type:<{width}}   {one.status.value:<7}   {one.reason}")
+            print(f"  {one.type:<{width}}   {one.status.value:<7}   {one.reason}")
             if one.message not in ("", found.message):
-                print(output.wrapped(f"    {one.message}", indent=4))
+                print(output.wrapped(f"      {one.message}", indent=6))
     if found.metrics:
         print("\nMetrics of the canary")
         for line in found.metrics:

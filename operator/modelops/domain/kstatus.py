@@ -166,6 +166,7 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.TargetConflict
             | RolloutReason.AnotherRolloutActive
             | RolloutReason.WaitingForUndo
+            | RolloutReason.WaitingForDrill
             | RolloutReason.WatchingPromotion
             | RolloutReason.GoingBack
             | RolloutReason.AlreadyServes

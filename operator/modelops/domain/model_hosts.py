@@ -39,14 +39,14 @@ class ModelHosts:
 
     def allow(self, url: str, *, service: Service) -> bool:
         """Whether this service's token may be sent to the address."""
-        parts = _parse_url(url)
+        parts = parse_url(url)
         if parts is None or parts.hostname is None:
             return False
         local = is_loopback(url)
         if local or self.loopback:
             return local and self.loopback
         own_hosts = (*DEFAULT_HOSTS[service], *(self.openrouter if service == "openrouter" else ()))
-        return any(_matches(parts, entry) for entry in (*own_hosts, *self.added))
+        return any(matches_host(parts, entry) for entry in (*own_hosts, *self.added))
 
     def agent_refusal(self, url: str, *, namespace: str, where: str = "spec.evaluation.agent.url") -> str:
         """Why this field of an AgentModel of the namespace may not name the address; empty where it may.
@@ -54,7 +54,7 @@ class ModelHosts:
         Services of the namespace are allowed: who decides where they lead can read the namespace's Secrets. Every other
         host must be listed.
         """
-        parts = _parse_url(url)
+        parts = parse_url(url)
         host = (parts.hostname or "") if parts else ""
         local = is_loopback(url)
         if local or self.loopback:
@@ -62,7 +62,7 @@ class ModelHosts:
         else:
             allowed = bool(parts) and (
                 _service_namespace(host) == namespace
-                or any(parts is not None and _matches(parts, entry) for entry in self.added)
+                or any(parts is not None and matches_host(parts, entry) for entry in self.added)
             )
         if allowed:
             return ""
@@ -78,7 +78,7 @@ class ModelHosts:
         """Why no token is sent to the address of `what`, as a message; empty where the token may be sent."""
         if self.allow(url, service=service):
             return ""
-        parts = _parse_url(url)
+        parts = parse_url(url)
         host = parts.hostname if parts and parts.hostname else "an address that cannot be read"
         if self.loopback:
             return (
@@ -110,7 +110,7 @@ def parse_host_list(listed: Iterable[str]) -> tuple[str, ...]:
 
 def is_loopback(url: str) -> bool:
     """Whether the address is a loopback address or `localhost`; no other name is resolved."""
-    parts = _parse_url(url)
+    parts = parse_url(url)
     host = parts.hostname if parts else None
     if not host:
         return False
@@ -126,7 +126,7 @@ def _service_namespace(host: str) -> str:
     return labels[1] if len(labels) == 3 and labels[2] == "svc" and all(labels) else ""
 
 
-def _parse_url(url: str) -> SplitResult | None:
+def parse_url(url: str) -> SplitResult | None:
     """The address in parts; None where two URL parsers could read two different addresses."""
     if any(sign in url for sign in "\\@") or any(sign.isspace() or not sign.isprintable() for sign in url):
         return None
@@ -138,7 +138,7 @@ def _parse_url(url: str) -> SplitResult | None:
     return parts if parts.scheme in ("http", "https") else None
 
 
-def _matches(parts: SplitResult, entry: str) -> bool:
+def matches_host(parts: SplitResult, entry: str) -> bool:
     plain = entry.startswith("http://")
     host, _, port = entry.removeprefix("http://").partition(":")
     if parts.scheme != ("http" if plain else "https") or (port and parts.port != int(port)):

@@ -523,6 +523,10 @@ class RolloutReason(Reason):
         "WaitingForUndo",
         "An undo of this agent is under way. This rollout waits for its end.",
     )
+    WaitingForDrill = (
+        "WaitingForDrill",
+        "A rollback of this agent is rehearsed (spec.drill of the AgentModel). This rollout waits for its end.",
+    )
     WatchingPromotion = (
         "WatchingPromotion",
         "The version that was promoted last is still watched (strategy.postPromotion). This rollout waits for the end of "

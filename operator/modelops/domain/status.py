@@ -17,6 +17,7 @@ from modelops.domain.conditions import with_conditions
 from modelops.domain.kstatus import outlook_at_end, outlook_before_end, with_kstatus
 from modelops.domain.plan import Action, Announce, Fact, Plan, WriteStatus
 from modelops.domain.reasons import RolloutReason, TrainingReason
+from modelops.domain.status_history import with_transition
 
 StatusT = TypeVar("StatusT", TrainingRunStatus, RolloutStatus)
 ActionT = TypeVar("ActionT", bound=Action)
@@ -63,7 +64,7 @@ def status_in_phase(
         generation=generation,
         now=now,
     )
-    return old.model_copy(
+    new = old.model_copy(
         update={
             "observed_generation": generation,
             "phase": phase,
@@ -73,6 +74,7 @@ def status_in_phase(
             **changes,
         }
     )
+    return with_transition(old, new, message=message, now=now)
 
 
 def with_generation_observed(

@@ -57,6 +57,10 @@ class Memory(ObjectMemory):
 
     shown_at: float = float("-inf")
     """When the status was written, on the monotonic clock."""
+    drill_written: float | None = None
+    """When this process wrote the routing of the drill under way, on the monotonic clock."""
+    drill_write_ms: int | None = None
+    drill_effect_ms: int | None = None
     out_of_sync_since: float | None = None
     """Since when some agent process has not confirmed the file's routing, on the monotonic clock."""
 
@@ -122,6 +126,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             stable_seconds=self._watched_seconds(record),
             with_sessions=record is not None and record.watch is not None,
         )
+        memory = self._drill_memory(agent, record, reports)
         state = State(
             now=self._clock.now(),
             agent_model=agent,
@@ -148,6 +153,9 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             listening_seconds=self._clock.monotonic() - self._listening_since,
             hub_org=self._services.hub_org,
             record_is_ours=self._executor.wrote_record(record_item),
+            drill_write_ms=memory.drill_write_ms,
+            drill_effect_ms=memory.drill_effect_ms,
+            drill_seconds=self._clock.monotonic() - (memory.drill_written or self._clock.monotonic()),
             rest_seconds=self._memory(agent).shown_at + STATUS_SECONDS - self._clock.monotonic(),
         )
         return ReconcileContext(
@@ -158,6 +166,16 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             file_ref=(namespace, where.config_map, where.key),
             agent=agent.spec.agent,
         )
+
+    def _drill_memory(self, agent: AgentModel, record: Record | None, reports: AgentReports) -> Memory:
+        """The memory, in which a drill's confirmations are timed, and forgotten when it has ended."""
+        memory = self._memory(agent)
+        if record is not None and record.drill is None:
+            memory.drill_written = memory.drill_write_ms = memory.drill_effect_ms = None
+        elif memory.drill_written is not None and 0 < reports.expected <= reports.in_sync:
+            passed = self._clock.monotonic() - memory.drill_written
+            memory.drill_effect_ms = memory.drill_effect_ms or max(1, round(passed * 1000))
+        return memory
 
     def _watched_seconds(self, record: Record | None) -> float | None:
         """For how long the watched version has been stable; None where none is watched."""
@@ -179,6 +197,12 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         return self._memories.of(meta.namespace, meta.name, meta.uid)
 
     def _after_plan(self, context: ReconcileContext[State], plan: AgentModelPlan, done: Executed) -> None:
+        is_drill = any(isinstance(step, WriteRecord) and step.record.drill is not None for step in plan.steps)
+        if is_drill and done.file_written_at is not None:
+            memory = self._memory(context.state.agent_model)
+            memory.drill_written = done.file_written_at
+            memory.drill_write_ms = round((done.file_written_at - context.began) * 1000)
+            memory.drill_effect_ms = None
         if done.wrote and any(isinstance(step, WriteStatus) for step in plan.steps):
             self._memory(context.state.agent_model).shown_at = self._clock.monotonic()
 

@@ -13,8 +13,7 @@ from modelops.mcp_server.services import Ctx, services_of
 from modelops.tools.datasets import PAGE as DATASET_PAGE
 from modelops.tools.datasets import list_datasets_for
 from modelops.tools.errors import ToolRefused
-from modelops.tools.explaining import explain as explain_object
-from modelops.tools.explaining import find_object
+from modelops.tools.explaining import explain_with_story, find_object
 from modelops.tools.history import PAGE, list_models
 from modelops.tools.results import AgentModels, Datasets, Explanation
 from modelops.tools.spending import spending
@@ -76,6 +75,8 @@ async def explain(
         Field(description="Where several kinds have an object of this name."),
     ] = None,
 ) -> Explanation:
-    """Say what a training, evaluation, deployment or agent does now, why it waits or failed, and which commands may
-    help. Use it for every question why something does not go on."""
-    return explain_object(await find_object(current_caller().client, name, kind=kind))
+    """Say what a training, evaluation, deployment or agent does now, why it waits, failed or was aborted, and which
+    commands may help. Its story has each step with its time, how long it lasted, and the numbers. Use it for every
+    question why something does not go on, or what happened."""
+    client = current_caller().client
+    return await explain_with_story(client, await find_object(client, name, kind=kind))

@@ -16,6 +16,7 @@ from modelops.ports.hub import AttemptClaim, Hub, ModelInfo, PublishedModel
 from modelops.ports.jobs import ClusterJobSettings, Flavor, Job, JobRequest, Jobs, Trainer
 from modelops.ports.kubernetes import Json, Kube, Resource
 from modelops.ports.metrics import LangSmithQuestion, MetricProvider, MetricQuestion, PrometheusQuestion
+from modelops.ports.notifications import NotificationSender, SendResult
 from modelops.ports.programs import ProgramOwner, Programs, ProgramSecret, ProgramState
 from modelops.ports.reports import (
     AgentReports,
@@ -52,6 +53,7 @@ __all__ = [
     "Missing",
     "ModelInfo",
     "NotLeader",
+    "NotificationSender",
     "ProgramOwner",
     "ProgramSecret",
     "ProgramState",
@@ -61,6 +63,7 @@ __all__ = [
     "Refused",
     "Reports",
     "Resource",
+    "SendResult",
     "SessionReports",
     "SessionTrack",
     "TokenRefused",

@@ -62,6 +62,13 @@ class Metrics:
             ["api", "operation", "outcome"],
             registry=registry,
         )
+        self._notifications = Counter(
+            "modelops_notifications_total",
+            "Number of tries to send a notification. type: slack, webhook or cloudevents; outcome: sent, failed, or "
+            "given_up for the last one of a notification that is not tried again.",
+            ["type", "outcome"],
+            registry=registry,
+        )
         self._retries = Counter(
             "modelops_external_retries_total",
             "Number of calls of which the one before of the same operation had failed temporarily.",
@@ -150,6 +157,10 @@ class Metrics:
         """Counts those of a program's calls that followed a temporary failure."""
         if count:
             self._retries.labels(api, operation).inc(count)
+
+    def notification(self, form: str, outcome: str) -> None:
+        """Counts a try to send a notification."""
+        self._notifications.labels(form, outcome).inc()
 
     def rate_limit(self, bucket: str, remaining: int) -> None:
         """Records how many requests Hugging Face still allows; called from the threads of its SDK."""

@@ -174,6 +174,7 @@ class OperatorProcess:
             running += [
                 asyncio.create_task(parts.poller.run(), name="job poller"),
                 asyncio.create_task(parts.orphan_jobs.run(), name="orphan jobs"),
+                asyncio.create_task(parts.notifier.run(), name="notifications"),
                 asyncio.create_task(watches.relist_every(settings.resync_seconds), name="full lists"),
                 asyncio.create_task(namespaces.until_one_returns(kube), name="left out namespaces"),
             ]

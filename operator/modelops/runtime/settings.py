@@ -19,9 +19,11 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 from modelops.adapters.huggingface.payload import TrainerName
 from modelops.adapters.programjobs import ProgramPodSettings
 from modelops.api.v1alpha1.meta import HubRepository
+from modelops.api.v1alpha1.notification import NotificationType, Severity
 from modelops.code_tests.shells import SETTING as CODE_TESTS
 from modelops.code_tests.shells import Shell
 from modelops.domain.model_hosts import ModelHosts, is_loopback, parse_host_list
+from modelops.domain.notifications.hosts import NotificationHosts
 from modelops.listening import EVERY_ADDRESS
 from modelops.loopback import SWITCH, NotLoopbackError, assert_loopback, sandboxed
 
@@ -93,6 +95,15 @@ class Settings(BaseSettings):
     """The bearer token for that address alone. When empty, none is sent."""
     model_host_list: tuple[str, ...] = Field((), alias="MODELOPS_MODEL_HOSTS")
     """Hosts, besides those of the services, that may be sent an agent's token; separated by commas."""
+    notification_url: SecretStr = Field(SecretStr(""), alias="MODELOPS_NOTIFICATION_URL")
+    """Where the transitions of every agent are told, besides `spec.notifications`. When empty, nowhere."""
+    notification_type: NotificationType = Field(NotificationType.SLACK, alias="MODELOPS_NOTIFICATION_TYPE")
+    notification_key: SecretStr = Field(SecretStr(""), alias="MODELOPS_NOTIFICATION_KEY")
+    """Signs the requests of the types webhook and cloudevents."""
+    notification_severity: Severity = Field(Severity.WARNING, alias="MODELOPS_NOTIFICATION_SEVERITY")
+    """The lowest severity that is sent to MODELOPS_NOTIFICATION_URL."""
+    notification_host_list: tuple[str, ...] = Field((), alias="MODELOPS_NOTIFICATION_HOSTS")
+    """Hosts to which notifications may be sent although they are inside or have no https; separated by commas."""
     sandbox: bool = Field(False, alias=SWITCH)
     """When true, the operator refuses to start unless every service is on this machine."""
     state_dir: Path = Field(default_factory=_default_state_dir, alias="MODELOPS_STATE_DIR")
@@ -151,7 +162,7 @@ class Settings(BaseSettings):
     def _split_namespaces(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
-    @field_validator("model_host_list", mode="before")
+    @field_validator("model_host_list", "notification_host_list", mode="before")
     @classmethod
     def _split_hosts(cls, value: object) -> object:
         return parse_host_list(value.split(",")) if isinstance(value, str) else value
@@ -184,6 +195,14 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _require_allowed_notification_url(self) -> Self:
+        url = self.notification_url.get_secret_value()
+        refusal = self.notification_hosts.refusal(url) if url else ""
+        if refusal:
+            raise ValueError(f"MODELOPS_NOTIFICATION_URL cannot be used: {refusal}")
+        return self
+
     @field_validator("training_defaults")
     @classmethod
     def _require_file(cls, value: Path | None) -> Path | None:
@@ -201,6 +220,11 @@ class Settings(BaseSettings):
             openrouter=() if is_loopback(self.openrouter_base_url) else (own,),
             loopback=self.sandbox,
         )
+
+    @property
+    def notification_hosts(self) -> NotificationHosts:
+        """Where notifications may be sent."""
+        return NotificationHosts(added=self.notification_host_list, loopback=self.sandbox)
 
     @property
     def host(self) -> str:

@@ -18,12 +18,15 @@ from modelops.adapters.kube import KubeClient
 from modelops.adapters.langsmith.connection import LangSmithConnection
 from modelops.adapters.langsmith.production_metrics import LangSmithMetrics
 from modelops.adapters.langsmith.tracing import ActionTraces
+from modelops.adapters.notifications import HttpSender
 from modelops.adapters.programjobs import JobPrograms
 from modelops.adapters.programs import LocalPrograms
 from modelops.adapters.prometheus import PrometheusMetrics
 from modelops.adapters.reports import ReportServer, ReportStore, TokenCheck, shared_secret, token_review
 from modelops.api.v1alpha1.agentmodel import AgentModel
+from modelops.api.v1alpha1.meta import SecretKeyReference
 from modelops.api.v1alpha1.names import MANAGED_LABEL
+from modelops.api.v1alpha1.notification import Notification
 from modelops.code_tests.shells import SETTING as CODE_TESTS
 from modelops.domain.model_hosts import Service
 from modelops.domain.rollout.state import RolloutSettings
@@ -38,6 +41,7 @@ from modelops.engine.event_mapping import keys_to_reconcile, keys_to_reconcile_a
 from modelops.engine.executor import CONFIG_MAPS, Executor
 from modelops.engine.metric_answers import MetricAnswers
 from modelops.engine.metric_source import MetricSource
+from modelops.engine.notifier import InstallationReceiver, Notifier
 from modelops.engine.orphan_jobs import OrphanJobs
 from modelops.engine.pod_touches import PodTouches
 from modelops.engine.poller import SharedJobPoller
@@ -89,6 +93,7 @@ class OperatorParts:
     object_metrics: ObjectMetrics
     touches: PodTouches
     metric_answers: MetricAnswers
+    notifier: Notifier
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:
@@ -246,6 +251,16 @@ def build_operator(
         executor,
         interval_seconds=settings.resync_seconds,
     )
+    notifier = Notifier(
+        reader,
+        kube,
+        credentials,
+        HttpSender(settings.notification_hosts),
+        installation=_installation_receiver(settings),
+        require_leadership=kube.before_write,
+        count=metrics.notification,
+    )
+    cache.listen(notifier.heard)
     return OperatorParts(
         queue=queue,
         reconcilers=reconcilers,
@@ -255,6 +270,7 @@ def build_operator(
         object_metrics=ObjectMetrics(agents, observe=poller.observe),
         touches=touches,
         metric_answers=metric_answers,
+        notifier=notifier,
         _closers=closers,
     )
 
@@ -296,6 +312,20 @@ def _metric_source(settings: Settings, answers: MetricAnswers) -> MetricSource:
 def _cleanup_credentials(settings: Settings) -> Credentials:
     """The token that cleans up after an agent whose Secret was deleted. Other services have nothing that is billed."""
     return Credentials(hugging_face=settings.hub_token.get_secret_value())
+
+
+def _installation_receiver(settings: Settings) -> InstallationReceiver | None:
+    """The receiver of every agent's notifications; None where the settings name none."""
+    url = settings.notification_url.get_secret_value()
+    if not url:
+        return None
+    receiver = Notification(
+        name="installation",
+        type=settings.notification_type,
+        url_from=SecretKeyReference(name="installation"),
+        min_severity=settings.notification_severity,
+    )
+    return InstallationReceiver(receiver=receiver, url=url, key=settings.notification_key.get_secret_value())
 
 
 def _programs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 from modelops.api.v1alpha1.agentmodel import AgentModel
@@ -10,12 +11,16 @@ from modelops.api.v1alpha1.meta import Condition
 from modelops.api.v1alpha1.names import GROUP
 from modelops.api.v1alpha1.rollout import Rollout, RolloutPhase
 from modelops.api.v1alpha1.trainingrun import TrainingPhase, TrainingRun
-from modelops.client import AsyncClient, NotFound, has_finished
+from modelops.client import AsyncClient, Forbidden, NotFound, has_finished
 from modelops.domain.nearest import did_you_mean
 from modelops.domain.reasons import RolloutReason
+from modelops.domain.record import Record
+from modelops.tools.candidates import read_record
 from modelops.tools.conditions import condition, has_succeeded, what_happens
+from modelops.tools.errors import ToolRefused
 from modelops.tools.metrics import metric_lines
 from modelops.tools.results import Explanation
+from modelops.tools.story import story_of
 
 Explained = AgentModel | TrainingRun | Rollout
 _UNSEEN: Final = "The operator has not reported on it yet. `modelops doctor` says whether one runs."
@@ -66,6 +71,30 @@ def explain(value: Explained) -> Explanation:
         next_steps=tuple(next_steps(value)),
         metrics=metric_lines(value) if isinstance(value, Rollout) else (),
     )
+
+
+async def explain_with_story(client: AsyncClient, value: Explained) -> Explanation:
+    """`explain`, with the object's story. What the caller may not read is left out of it."""
+    agent, record = await _agent_and_record(client, value)
+    return explain(value).model_copy(
+        update={"story": story_of(value, agent=agent, record=record, now=datetime.now(UTC))}
+    )
+
+
+async def _agent_and_record(client: AsyncClient, value: Explained) -> tuple[AgentModel | None, Record | None]:
+    agent: AgentModel | None
+    try:
+        agent = (
+            value
+            if isinstance(value, AgentModel)
+            else await client.agent_models.find(value.spec.agent_model_ref.name)
+        )
+    except Forbidden:
+        agent = None
+    try:
+        return agent, await read_record(client, agent) if agent is not None else None
+    except (ToolRefused, Forbidden):
+        return agent, None
 
 
 def _message_of_agent(ready: Condition | None) -> str:

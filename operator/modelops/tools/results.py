@@ -253,6 +253,24 @@ class Spending(Result):
     endpoints_usd_per_hour: float
 
 
+class StoryLine(Result):
+    """One thing that happened to an object. The numbers of a weight or a pause are those at its end."""
+
+    at: datetime
+    seconds: float | None = Field(
+        default=None, description="How long it lasted, or lasts so far. Null for what has no duration."
+    )
+    what: str = Field(description="What happened, in a word or two.")
+    text: str = Field(description="The rest of it, with the numbers.")
+    reason: str = Field(default="", description="The reason in the table of reasons, where there is one.")
+    step: int | None = None
+    weight: int = Field(default=0, description="Percentage of sessions that went to the canary.")
+    sessions: int | None = Field(default=None, description="Sessions of the canary that were known.")
+    failed_sessions: int | None = Field(default=None, description="Those of them that had an error.")
+    evidence: str = Field(default="", description="Evidence that the canary is worse; 100 aborts.")
+    bad: bool = Field(default=False, description="Whether it is a failure or an abort.")
+
+
 class Explanation(Result):
     """What an object does, why, and what a person can do."""
 
@@ -264,6 +282,9 @@ class Explanation(Result):
     message: str
     finished: bool
     succeeded: bool | None
+    story: tuple[StoryLine, ...] = Field(
+        default=(), description="What happened to it, the oldest first, with times, durations and numbers."
+    )
     conditions: tuple[str, ...] = Field(description="Each condition as `Type=Status (Reason): message`.")
     next_steps: tuple[str, ...] = Field(description="Commands that may help now.")
     metrics: tuple[str, ...] = Field(
@@ -290,6 +311,21 @@ class Retry(Result):
         default=(), description="What is different since the old Rollout, one sentence each."
     )
     message: str
+
+
+class DrillReport(Result):
+    """How a rehearsal of a rollback ended, and its seconds."""
+
+    agent_name: str
+    agent_model: str
+    drill_id: str
+    outcome: str = Field(description="Confirmed, NotConfirmed, Refused or Interrupted.")
+    message: str
+    at: datetime
+    write_seconds: float | None = Field(description="From the decision to the written routing.")
+    effect_seconds: float | None = Field(description="From the written routing to the last confirmation.")
+    agents: int = Field(description="Agent processes that were expected to confirm.")
+    unconfirmed: tuple[str, ...] = Field(description="Pods whose processes did not.")
 
 
 class Change(Result):

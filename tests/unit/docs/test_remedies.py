@@ -91,6 +91,7 @@ _ROLLOUT: Final = {
     "TargetConflict": _ROLLOUT_WAITS,
     "AnotherRolloutActive": _ROLLOUT_WAITS,
     "WaitingForUndo": f"{_UNDO}test_an_undo_that_is_asked_for_while_another_is_under_way_waits_and_then_acts",
+    "WaitingForDrill": "unit/agentmodel/test_drill.py::test_a_rollout_waits_for_the_end_of_a_drill_and_goes_on",
     "WatchingPromotion": "unit/rollout/test_watch.py::test_other_rollouts_wait_for_the_watch_and_an_undo_does_not",
     "VersionUndone": f"{_UNDO}test_a_rollout_that_was_created_before_an_undo_does_not_bring_its_version_back",
     "Superseded": f"{_UNDO}test_another_undo_that_was_asked_for_before_ends_as_superseded",

@@ -62,7 +62,7 @@ class Scenario:
     """Rollouts that a person creates at some moment."""
     events: frozenset[str] = frozenset()
     """Names out of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record, silence, field,
-    direct, promote, pause."""
+    direct, promote, pause, drill."""
     event_count: int = 0
     takeovers: int = 0
     lost_answers: int = 0
@@ -72,7 +72,7 @@ class Scenario:
 
     @property
     def hostile(self) -> bool:
-        return bool(self.events - {"foreign"}) and self.event_count > 0
+        return bool(self.events - {"foreign", "drill"}) and self.event_count > 0
 
 
 class Run:
@@ -259,6 +259,8 @@ class Run:
             yield "delete record"
         if "field" in allowed and RECORD_NAME in self.server.objects:
             yield "field v1.0.0"
+        if "drill" in allowed and RECORD_NAME in self.server.objects:
+            yield "drill rollback"
         if "direct" in allowed and not self.spoilt and self._previous() is not None:
             yield "direct undo"
 
@@ -360,7 +362,7 @@ class Run:
 
     def _event(self, verb: str, rest: str) -> None:
         crashes = self.scenario.takeovers + self.scenario.lost_answers > 0
-        if verb != "edit" or rest == "stable" or crashes:
+        if verb != "drill" and (verb != "edit" or rest == "stable" or crashes):
             # After a crash between intent and file and a foreign edit, the operator cannot know whether its write happened.
             self.disturbed = True
         match verb:
@@ -395,6 +397,10 @@ class Run:
                 self._direct()
             case "field":
                 self._ask_by_field(rest)
+            case "drill":
+                self._uids += 1
+                drill = {"id": f"drill-{self._uids}"}
+                self.server.edit(AGENT_MODEL_NAME, lambda item: item["spec"].update(drill=drill))
             case "silence":
                 self.time.seconds += SILENT_SECONDS
             case "edit" if rest == "stable":
@@ -485,6 +491,8 @@ class Run:
             problems.append(f"END weight {weight_of(entry.routing)}, active {record.active}")
         if record.undo is not None:
             problems.append(f"END undo never done: {record.undo}")
+        if record.drill is not None:
+            problems.append(f"END drill never ended: {record.drill}")
         if record.active is not None:
             problems.append(f"END agent lock never released by {record.active.uid}")
         if stable in self.safety.left and not edited:

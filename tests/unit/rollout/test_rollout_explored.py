@@ -55,6 +55,12 @@ SCENARIOS = {
     "two reviews while people and GitOps act": Scenario(
         inconclusive=True, later=SECOND, events=HUMANS, event_count=2, takeovers=2, lost_answers=1
     ),
+    "drills disturb no rollout": Scenario(
+        later=SECOND, events=frozenset({"drill"}), event_count=3, takeovers=2, lost_answers=2
+    ),
+    "drills beside undos": Scenario(
+        later=UNDO, events=UNDOS | {"drill"}, event_count=4, takeovers=2, lost_answers=1
+    ),
     "people and GitOps": Scenario(events=HUMANS, event_count=2, takeovers=1),
     "a lost record": Scenario(
         later=AT_ONCE,
@@ -103,10 +109,15 @@ INJECTED: tuple[Moves, ...] = (
     ("field v1.0.0", "edit stable"),
     ("direct undo", "edit stable"),
     ("direct undo", "remove routing"),
+    ("drill rollback",),
+    ("drill rollback", "takeover stale"),
+    ("takeover fresh", "drill rollback", "land 0"),
     ("lose rollouts/r1",),
     ("delay rollouts/r1",),
 )
-ONE = Scenario(events=HUMANS | UNDOS | {"record", "silence"}, event_count=3, takeovers=1, lost_answers=1)
+ONE = Scenario(
+    events=HUMANS | UNDOS | {"drill", "record", "silence"}, event_count=3, takeovers=1, lost_answers=1
+)
 
 ABORTING = ("abort r1", "watch rollouts/r1", "start rollouts/r1", *("answer rollouts/r1",) * 2)
 """An abort at a weight, up to the status write, which has been sent."""

@@ -151,6 +151,20 @@ def test_hosts_that_are_sent_tokens_come_from_the_list_and_the_service_addresses
     assert not own.model_hosts.allow("https://gateway.example.com/api/v1", service="huggingface")
 
 
+def test_a_notification_url_that_leads_inside_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({"MODELOPS_NOTIFICATION_URL": "http://alerts.team.svc/T0SECRETPATH"})
+    assert "MODELOPS_NOTIFICATION_URL cannot be used: it is http" in str(raised.value)
+    assert "T0SECRETPATH" not in str(raised.value)
+    settings, _ = load(
+        {
+            "MODELOPS_NOTIFICATION_URL": "http://alerts.team.svc/x",
+            "MODELOPS_NOTIFICATION_HOSTS": "http://alerts.team.svc",
+        }
+    )
+    assert settings.notification_type.value == "slack"
+
+
 def test_models_on_this_machine_are_allowed_in_the_sandbox_only(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 

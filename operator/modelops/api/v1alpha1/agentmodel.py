@@ -12,6 +12,7 @@ from modelops.api.v1alpha1.agent_evaluation import AgentEvaluation
 from modelops.api.v1alpha1.analysis_metrics import AgentAnalysis
 from modelops.api.v1alpha1.approval import ApprovalPolicy
 from modelops.api.v1alpha1.cel import Rule, immutable, matches, rules
+from modelops.api.v1alpha1.history import HISTORY_LENGTH, AgentModelTransition
 from modelops.api.v1alpha1.judge import JudgeCalibration
 from modelops.api.v1alpha1.meta import (
     AgentName,
@@ -25,6 +26,7 @@ from modelops.api.v1alpha1.meta import (
     Share,
     StatusModel,
 )
+from modelops.api.v1alpha1.notification import Notification
 from modelops.api.v1alpha1.scorer import Scorer
 from modelops.api.v1alpha1.similarity import Embeddings
 from modelops.api.v1alpha1.training_config import TrainingConfig
@@ -343,6 +345,19 @@ class UndoRequest(ApiModel):
     )
 
 
+class DrillRequest(ApiModel):
+    """A rehearsal of a rollback that is asked for. Each id acts once."""
+
+    id: Annotated[
+        str, matches(_UNDO_ID, "write letters, digits, `.`, `_` and `-`, such as a date or a ticket")
+    ] = Field(
+        pattern=_UNDO_ID,
+        min_length=1,
+        max_length=63,
+        description="Name of this rehearsal, chosen by you. To rehearse again, use another id.",
+    )
+
+
 class AgentModelSpec(
     ApiModel,
     json_schema_extra=rules(
@@ -407,6 +422,12 @@ class AgentModelSpec(
         default_factory=Budget,
         description="Monthly budget of the agent, and the threshold above which a person must approve.",
     )
+    notifications: tuple[Notification, ...] = Field(
+        default=(),
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        description="Receivers that are told of promotions, aborts, approvals that are asked for, and the like.",
+    )
     approval_policy: ApprovalPolicy = Field(
         default_factory=ApprovalPolicy,
         description="Rules for the approval of a cost above the budget's threshold.",
@@ -434,6 +455,12 @@ class AgentModelSpec(
         default=None,
         description="Undo to a version that served before. It is carried out at once and once for each id, asks no "
         "agent, and ends the active rollout. It may stay in the spec.",
+    )
+    drill: DrillRequest | None = Field(
+        default=None,
+        description="Rehearsal of a rollback: the operator writes the routing anew, with the same models and no "
+        "canary, and measures until each agent process has confirmed it. No session moves. status.lastDrill has the "
+        "result.",
     )
     provisioning_deadline_seconds: int = Field(
         default=1800,
@@ -617,6 +644,34 @@ class WatchStatus(StatusModel):
     rollout: str = Field(max_length=253, description="Name of the Rollout that promoted the version.")
 
 
+class LastDrill(StatusModel):
+    """How the newest rehearsal of a rollback ended."""
+
+    id: str = Field(max_length=63, description="Value of spec.drill.id that this speaks of.")
+    outcome: str = Field(
+        max_length=64,
+        description="Outcome: Confirmed if each agent process confirmed the routing, NotConfirmed if some did not in "
+        "time, Refused if it was not begun, or Interrupted.",
+    )
+    message: str = Field(default="", max_length=1024, description="The outcome in a sentence.")
+    at: datetime = Field(description="Time at which it began.")
+    generation: int = Field(default=0, ge=0, description="Generation of the routing that was written.")
+    write_milliseconds: int | None = Field(
+        default=None, ge=0, description="From the decision to the written routing, in milliseconds."
+    )
+    effect_milliseconds: int | None = Field(
+        default=None,
+        ge=0,
+        description="From the written routing to the last confirmation, in milliseconds. Empty if some are missing.",
+    )
+    agents: int = Field(
+        default=0, ge=0, description="Number of agent processes that were expected to confirm."
+    )
+    unconfirmed: tuple[Annotated[str, Field(max_length=253)], ...] = Field(
+        default=(), max_length=32, description="Names of Pods whose processes did not confirm in time."
+    )
+
+
 class AgentModelStatus(StatusModel):
     """The observed state, written by the operator. It is a projection of the agent's record."""
 
@@ -659,11 +714,21 @@ class AgentModelStatus(StatusModel):
     last_undo: LastUndo | None = Field(
         default=None, description="What became of spec.undo. Empty until it ended."
     )
+    last_drill: LastDrill | None = Field(
+        default=None, description="How the newest rehearsal of a rollback ended. Empty before the first."
+    )
     watch: WatchStatus | None = Field(
         default=None, description="Watch over the version that was promoted last. Empty if none runs."
     )
     routing: RoutingStatus | None = Field(
         default=None, description="Number of agent processes that confirmed the current routing."
+    )
+    history: tuple[AgentModelTransition, ...] = Field(
+        default=(),
+        max_length=HISTORY_LENGTH,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["number"]},
+        description="Moments at which another version served or the readiness changed, the oldest first. Of more "
+        "than 32 the first 12 and the newest are kept.",
     )
     conditions: Conditions = Field(
         default=(),

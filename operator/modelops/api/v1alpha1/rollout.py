@@ -18,6 +18,7 @@ from modelops.api.v1alpha1.analysis_metrics import (
 from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.baseline_use import BaselineUse
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
+from modelops.api.v1alpha1.history import HISTORY_LENGTH, RolloutTransition
 from modelops.api.v1alpha1.judge import Judge, JudgeResult
 from modelops.api.v1alpha1.langsmith_feedback import FeedbackResult, LangSmithFeedback
 from modelops.api.v1alpha1.meta import (
@@ -1039,6 +1040,13 @@ class RolloutStatus(StatusModel):
     )
     finished_at: datetime | None = Field(
         default=None, description="Time at which the rollout ended. Empty until then."
+    )
+    history: tuple[RolloutTransition, ...] = Field(
+        default=(),
+        max_length=HISTORY_LENGTH,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["number"]},
+        description="Transitions of phase, reason and step, the oldest first. Of more than 32 the first 12 and the "
+        "newest are kept. `modelops explain` tells the story of the rollout from them.",
     )
     conditions: Conditions = Field(
         default=(),

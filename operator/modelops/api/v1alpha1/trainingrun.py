@@ -11,6 +11,7 @@ from pydantic import Field
 from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.cel import exactly_one, immutable, latch, matches, rules
 from modelops.api.v1alpha1.cluster_hardware import KubernetesBackend, TrainJobBackend
+from modelops.api.v1alpha1.history import HISTORY_LENGTH, TrainingTransition
 from modelops.api.v1alpha1.meta import (
     LABEL_NAME,
     ApiModel,
@@ -554,6 +555,13 @@ class TrainingRunStatus(StatusModel):
     )
     finished_at: datetime | None = Field(
         default=None, description="Time at which the run ended. Empty until then."
+    )
+    history: tuple[TrainingTransition, ...] = Field(
+        default=(),
+        max_length=HISTORY_LENGTH,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["number"]},
+        description="Transitions of phase and reason, the oldest first. Of more than 32 the first 12 and the newest "
+        "are kept.",
     )
     conditions: Conditions = Field(
         default=(),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from modelops.domain.agentmodel import (
     deletion,
+    drill,
     endpoints,
     orphans,
     record_steps,
@@ -37,6 +38,7 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     orphans.remove_orphan_routing,
     undo.accept_undo_of_spec,
     watch.watch_promotion,
+    drill.rehearse_rollback,
     endpoints.keep_named_endpoints,
     endpoints.endpoints_are_unknown,
     endpoints.forget_stopped_endpoints,

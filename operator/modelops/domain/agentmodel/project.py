@@ -10,6 +10,7 @@ from modelops.api.v1alpha1.agentmodel import (
     EndpointKind,
     EndpointRole,
     EndpointStatus,
+    LastDrill,
     LastUndo,
     RoutingStatus,
     ServedVersion,
@@ -20,6 +21,7 @@ from modelops.api.v1alpha1.agentmodel import (
 )
 from modelops.api.v1alpha1.meta import Condition
 from modelops.domain.agentmodel.bootstrap import baseline_target
+from modelops.domain.agentmodel.history import with_agent_transitions
 from modelops.domain.agentmodel.readiness import drift_reason, first_problem, going_back, stable_drift
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.undo_endpoint import waiting_message
@@ -98,6 +100,24 @@ def last_undo(state: State, record: Record) -> LastUndo | None:
         outcome=done.outcome,
         message=done.message,
         at=datetime.fromisoformat(done.finished_at) if done.finished_at else None,
+    )
+
+
+def last_drill(record: Record) -> LastDrill | None:
+    """The result of the newest rehearsal on record."""
+    done = record.last_drill
+    if done is None:
+        return None
+    return LastDrill(
+        id=done.id,
+        outcome=done.outcome,
+        message=done.message,
+        at=datetime.fromisoformat(done.at),
+        generation=done.generation,
+        write_milliseconds=done.write_ms,
+        effect_milliseconds=done.effect_ms,
+        agents=done.agents,
+        unconfirmed=done.unconfirmed,
     )
 
 
@@ -299,16 +319,17 @@ def project_status(state: State) -> AgentModelStatus:
     """The status that follows from this state; equal states give equal statuses."""
     old, record = state.agent_model.status, state.record
     if record is None:
-        return old.model_copy(
+        without = old.model_copy(
             update={
                 "observed_generation": state.agent_model.metadata.generation,
                 "conditions": current_conditions(state),
             }
         )
+        return with_agent_transitions(old, without, record=None, now=state.now)
     active = record.active
     block = state.file.entry.routing if state.file else None
     reports = state.reports
-    return AgentModelStatus(
+    status = AgentModelStatus(
         observed_generation=state.agent_model.metadata.generation,
         stable=stable_in_file(state, record),
         canary=served_version(active.candidate) if active else None,
@@ -319,6 +340,7 @@ def project_status(state: State) -> AgentModelStatus:
         active_rollout=ActiveRollout(name=active.name, uid=active.uid) if active else None,
         undo=undo_status(state, record),
         last_undo=last_undo(state, record),
+        last_drill=last_drill(record),
         watch=watch_status(record),
         routing=RoutingStatus(
             generation=block.generation if block else 0,
@@ -327,6 +349,7 @@ def project_status(state: State) -> AgentModelStatus:
         ),
         conditions=current_conditions(state),
     )
+    return with_agent_transitions(old, status, record=record, now=state.now)
 
 
 def differs(new: AgentModelStatus, old: AgentModelStatus) -> bool:

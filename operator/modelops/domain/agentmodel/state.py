@@ -48,6 +48,12 @@ class State:
     """How long this process has received reports: at first the models that agents use are not known."""
     out_of_sync_seconds: float = 0.0
     """For how long some agent process has not confirmed the file's routing."""
+    drill_write_ms: int | None = None
+    """Milliseconds that this process took for the write of the drill under way; None where it wrote none."""
+    drill_effect_ms: int | None = None
+    """Milliseconds from that write until all processes had confirmed it; None while some have not."""
+    drill_seconds: float = 0.0
+    """Seconds since that write."""
     rest_seconds: float = 0.0
     """Seconds until the status may be written again: a change of the status alone may be a second late."""
     endpoints: tuple[Endpoint, ...] | Outage | Unseen = UNSEEN

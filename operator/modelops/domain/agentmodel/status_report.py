@@ -21,6 +21,8 @@ UNWATCHED_SECONDS = 5.0
 """Until a ConfigMap or Secret that cannot be used is read again. No event tells that it was created or labelled: the
 watch of ConfigMaps selects by the label, and Secrets are not watched."""
 ENDPOINT_POLL_SECONDS = 5.0
+DRILL_POLL_SECONDS = 0.25
+"""Between two looks at the confirmations that a drill waits for; each report causes one as well."""
 UNDO_POLL_SECONDS = 1.0
 """Between two looks at the endpoint that an undo waits for."""
 SAID_BY_READY = frozenset({STALLED, RECONCILING})
@@ -79,6 +81,8 @@ def report_and_requeue(state: State) -> AgentModelPlan:
             after = min(after, max(ENDPOINT_POLL_SECONDS / 5, left + 0.1))
     if state.require_record().undo is not None:
         after = min(after, UNDO_POLL_SECONDS)
+    if state.require_record().drill is not None:
+        after = min(after, DRILL_POLL_SECONDS)
     look = seconds_until_next_look(state)
     after = after if look is None else min(after, look)
     if 0 < state.out_of_sync_seconds < MAX_OUT_OF_SYNC_SECONDS:

@@ -150,6 +150,30 @@ class Watch(RecordPart):
     """Sessions of the version before and their errors (`domain.analysis.metrics`); empty where none was reported."""
 
 
+class Drill(RecordPart):
+    """A rehearsal of a rollback that is under way (designs/028). Claims wait for its end, which takes seconds."""
+
+    id: str
+    at: str
+    base: str
+    """The resourceVersion of the agents' file that it writes over."""
+
+
+class DrillResult(RecordPart):
+    """How the newest rehearsal ended."""
+
+    id: str
+    at: str
+    """When it was asked for and begun."""
+    outcome: str
+    message: str = ""
+    generation: int = 0
+    write_ms: int | None = None
+    effect_ms: int | None = None
+    agents: int = 0
+    unconfirmed: tuple[str, ...] = ()
+
+
 class RegistryEntry(RecordPart):
     """One version in the `history` of `registry.json`."""
 

@@ -18,6 +18,8 @@ from modelops.domain.record.parts import (
     ActiveRollout,
     Completed,
     Current,
+    Drill,
+    DrillResult,
     RecordPart,
     RegistryEntry,
     Reservation,
@@ -73,6 +75,10 @@ class Record(RecordPart):
     """Generation of the newest mark of an undo in the agents' file that is on record."""
     watch: Watch | None = None
     """The watch after the newest promotion; None where none runs."""
+    drill: Drill | None = None
+    """The rehearsal of a rollback that is under way."""
+    last_drill: DrillResult | None = None
+    """How the newest rehearsal ended. Its id does not act again."""
     candidates_compared: dict[str, int] = Field(
         default_factory=dict, validation_alias=AliasChoices("candidates_compared", "looks")
     )

@@ -146,6 +146,17 @@ def an_undo_is_under_way(state: State, candidate: Target) -> RolloutPlan | None:
     return wait_in_phase(state, RolloutPhase.PENDING, RolloutReason.WaitingForUndo, message, after=None)
 
 
+def a_drill_is_under_way(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
+    """Its write of the file would end an intent that is based on the file before it (designs/028)."""
+    drill = state.require_record().drill
+    if drill is None:
+        return None
+    message = f"a rollback is rehearsed (spec.drill {drill.id}), which takes seconds: this rollout waits for its end"
+    return wait_in_phase(
+        state, RolloutPhase.PENDING, RolloutReason.WaitingForDrill, message, after=RETRY_SECONDS
+    )
+
+
 def promotion_is_watched(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
     """Watch 1: other claims wait; where a claim ended the watch, a queue would switch it off."""
     watch = state.require_record().watch
@@ -242,6 +253,7 @@ PRECONDITIONS: tuple[Callable[[State, Target], RolloutPlan | None], ...] = (
     another_agent_model_owns_the_agent,
     abort_if_candidate_pruned,
     an_undo_is_under_way,
+    a_drill_is_under_way,
     abort_if_version_undone,
     abort_if_candidate_serves,
     prompt_contract_is_missing,

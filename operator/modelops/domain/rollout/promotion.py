@@ -11,6 +11,7 @@ from modelops.domain.plan import Plan, WriteRecord
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Completed, EndpointEntry, Record, Target, Watch
 from modelops.domain.rollout.actions import RolloutPlan
+from modelops.domain.rollout.analysis_summary import analysis_at_abort
 from modelops.domain.rollout.endpoint_cost import candidate_endpoint, settle_reservation
 from modelops.domain.rollout.evaluation_scores import with_candidate_counted, with_scores
 from modelops.domain.rollout.routing import block_of, next_generation
@@ -44,6 +45,7 @@ def promote(state: State) -> RolloutPlan:
         facts={"RoutingPropagated": True},
         intent=intent,
         promoting=True,
+        analysis=analysis_at_abort(state),
     )
     return Plan(
         steps=(

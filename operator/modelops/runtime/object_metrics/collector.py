@@ -135,6 +135,14 @@ def _add_agent(exposition: Exposition, item: Json) -> None:
     if ready:
         reason = label("reason", text(ready, "reason"))
         exposition.add(families.AGENT_READY, f"{labels},{reason}", int(ready.get("status") == "True"))
+    drill = part(part(item, "status"), "lastDrill")
+    drilled_at = moment(drill, "at")
+    if drilled_at is not None:
+        exposition.add(families.DRILL, f"{labels},{label('outcome', text(drill, 'outcome'))}", drilled_at)
+    for stage in ("write", "effect"):
+        milliseconds = number(drill, f"{stage}Milliseconds")
+        if milliseconds is not None:
+            exposition.add(families.DRILL_SECONDS, f"{labels},{label('stage', stage)}", milliseconds / 1000)
     budget = number(part(part(item, "spec"), "budget"), "monthlyUSD")
     exposition.add(families.BUDGET, labels, 100.0 if budget is None else budget)
 

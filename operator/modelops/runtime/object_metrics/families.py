@@ -176,6 +176,17 @@ ROLLBACK: Final = _gauge(
     (*_AGENT, "stage"),
     "Durations of the agent's last return to stable: detect, decide, write, effect.",
 )
+DRILL: Final = _gauge(
+    "agent_last_drill_timestamp_seconds",
+    (*_AGENT, "outcome"),
+    "Time of the agent's last rehearsal of a rollback, in Unix seconds. outcome: Confirmed, NotConfirmed, Refused or "
+    "Interrupted.",
+)
+DRILL_SECONDS: Final = _gauge(
+    "agent_last_drill_seconds",
+    (*_AGENT, "stage"),
+    "Durations of the agent's last rehearsal of a rollback: write, effect.",
+)
 ROLLBACK_PENDING: Final = _gauge(
     "rollback_pending_seconds",
     _ROLLOUT,

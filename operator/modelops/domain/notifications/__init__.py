@@ -1,0 +1,1 @@
+"""What is told to people of a transition, and in which form. Pure: nothing is sent here."""
