@@ -32,7 +32,7 @@ _own: Final[set[tuple[int, str]]] = set()
 def shared_folder(agent: str, pod: str, report_url: str) -> str | None:
     """The folder of the processes of one agent in one Pod that report to one operator; None where there is none."""
     name = hashlib.sha256("\n".join((agent, pod, report_url)).encode()).hexdigest()[:16]
-    for place in ("/dev/shm", os.environ.get("TMPDIR"), "/tmp"):  # noqa: S108 - the folder below is the user's own
+    for place in ("/dev/shm", os.environ.get("TMPDIR"), "/tmp"):
         if place and os.access(place, os.W_OK | os.X_OK) and os.path.isdir(place):  # noqa: PTH112
             return os.path.join(place, f"modelops-router-{os.getuid()}", name)  # noqa: PTH118
     return None

@@ -1,5 +1,6 @@
 """Ten Pods with four workers each, and every worker is killed every ten minutes: how long a rollout is held."""
 
+from math import inf
 
 import pytest
 from tests.unit.adapters.test_report_store import SALT, SetClock, body, summary, track
@@ -99,3 +100,33 @@ def test_a_death_is_news_once_and_the_counters_stay() -> None:
         store.record(body("p2", pod="a", ended=["p1"]))
     assert len(changes) == before + 1
     assert summary(store).canary.errors == 4
+
+
+def silent(
+    store: ReportStore, *, pods: list[str] | None = None, present: list[str] | None = None
+) -> float | None:
+    return store.summary("team", "docs", generation=7, salt=SALT, pods=pods, present=present).silent_seconds
+
+
+def test_a_silent_process_of_another_salt_may_have_an_earlier_canary() -> None:
+    clock = SetClock()
+    store = ReportStore(clock=clock)
+    store.record(body("now", pod="a"))
+    store.record(body("before", pod="a", salt="rollout-0"))
+    assert silent(store) is None
+    clock.seconds += 100
+    store.record(body("now", pod="a"))
+    assert silent(store) == 100
+    store.record(body("other", pod="a", ended=["before"]))
+    assert silent(store) is None
+
+
+def test_only_processes_of_pods_that_exist_may_live() -> None:
+    clock = SetClock()
+    store = ReportStore(clock=clock)
+    store.record(body("before", pod="b", salt="rollout-0", models=["stable", "canary"]))
+    assert silent(store, pods=["a"], present=["a"]) is None
+    assert silent(store, pods=["b"], present=["a", "b"]) is None
+    assert silent(store, pods=["a"], present=["a", "b"]) == inf, (
+        "heard, with a canary, and its Pod is not ready"
+    )

@@ -8,15 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.unit.router.loopback import Mount, Recorder, agents_yaml, eventually, recording
+from tests.unit.router.loopback import Mount, agents_yaml, eventually, recording
 
 from modelops.adapters.reports import ReportBody, ReportStore
+from modelops.engine.clock import SystemClock
 from modelops.router import Router
 from modelops.router.pod_processes import MAX_NAMES, PodProcesses, shared_folder
-from modelops.engine.clock import SystemClock
 
 _HOLD = """
 import os, sys

@@ -183,12 +183,13 @@ class ReportStore:
         latency: LatencyLimits | None = None,
         stable_seconds: float | None = None,
         with_sessions: bool = True,
+        present: Sequence[str] | None = None,
     ) -> AgentReports:
         """The sum of an agent's reports. Counts Pods if `pods` is given, else processes.
 
         A Pod is in sync when all its processes are. Only counters under `salt` are summed, so a process that has
-        not adopted the salt yet adds nothing. A process that is silent, that said that it ends, that is known to be dead,
-        or whose Pod is deleted, is no longer expected, but its counters stay in the sums.
+        not adopted the salt yet adds nothing. A process that is silent, that said that it ends, that is known to be
+        dead, or whose Pod is deleted, is no longer expected, but its counters stay in the sums.
         """
         if latency is not None:
             self._limits.allow(agent, salt, latency)
@@ -227,6 +228,36 @@ class ReportStore:
             else SessionReports(),
             newest_seconds=min((now - entry.arrived for entry in heard), default=0.0),
             models_in_use=tuple(sorted({model for entry in heard for model in entry.report.models})),
+            silent_seconds=self._silent_seconds(namespace, agent, salt, pods=pods, present=present),
+        )
+
+    def _silent_seconds(
+        self,
+        namespace: str,
+        agent: str,
+        salt: str,
+        *,
+        pods: Sequence[str] | None,
+        present: Sequence[str] | None,
+    ) -> float | None:
+        """See `AgentReports.silent_seconds`. However long ago it was heard, a process that is silent may live.
+
+        One whose Pod exists and is not expected, as one that is not ready, is looked at in the same way.
+        """
+        now = self._clock.monotonic()
+        return max(
+            (
+                inf if len(entry.report.models) > 1 else now - entry.arrived
+                for entry in self._entries_of(namespace, agent)
+                if (
+                    now - entry.arrived > IN_SYNC_SECONDS
+                    or (pods is not None and entry.report.pod not in pods)
+                )
+                and not entry.is_gone
+                and entry.report.salt != salt
+                and (present is None or entry.report.pod in present)
+            ),
+            default=None,
         )
 
     def unconfirmed(
