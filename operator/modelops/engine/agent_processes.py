@@ -46,6 +46,7 @@ class AgentProcesses:
             stable_seconds=stable_seconds,
             with_sessions=with_sessions,
             pods=self.reader.expected_pods(namespace, agent),
+            present=self.reader.present_pods(namespace, agent),
         )
 
     def unconfirmed(

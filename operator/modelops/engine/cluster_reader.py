@@ -32,6 +32,11 @@ READ_AT_ONCE = 100
 """Objects that are read before other work of the event loop gets its turn; the first reading takes 1.5 ms each."""
 
 
+def _first_and_more(pods: Sequence[Json]) -> str:
+    names = sorted(pod["metadata"]["name"] for pod in pods)
+    return f"Pod {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}"
+
+
 @lru_cache(maxsize=256)
 def _parse_file(text: str, agent: str) -> agentsfile.AgentEntry | agentsfile.AgentsFileError:
     """The entry, or what is wrong: reading a large file takes seconds where it is wrong, too."""
@@ -202,18 +207,30 @@ class ClusterReader:
         return entry if isinstance(entry, agentsfile.AgentEntry) else None
 
     def expected_pods(self, namespace: str, agent: AgentModel | None) -> Sequence[str] | None:
-        """Names of the ready Pods that run the agent; None without a selector."""
+        """Names of the ready Pods that run the agent and are not being deleted; None without a selector."""
         selector = agent.spec.config.workload_selector if agent else None
         if selector is None:
             return None
         return tuple(
             pod["metadata"]["name"]
             for pod in self.cache.list(PODS, namespace=namespace, labels=selector.match_labels)
-            if any(
+            if not pod["metadata"].get("deletionTimestamp")
+            and any(
                 condition.get("type") == "Ready" and condition.get("status") == "True"
                 for condition in (pod.get("status") or {}).get("conditions") or ()
             )
         )
+
+    def present_pods(self, namespace: str, agent: AgentModel | None) -> Sequence[str] | None:
+        """Names of all Pods of the agent, also those that are not ready or are being deleted; None without a selector.
+
+        The API server forgets a Pod when its kubelet has ended all its containers.
+        """
+        selector = agent.spec.config.workload_selector if agent else None
+        if selector is None:
+            return None
+        found = self.cache.list(PODS, namespace=namespace, labels=selector.match_labels)
+        return tuple(pod["metadata"]["name"] for pod in found)
 
     def mounting_pods(self, namespace: str, agent: AgentModel, config_map: str) -> tuple[MountingPod, ...]:
         """The running Pods of the agent that have the file by a mount alone; none without a selector."""
@@ -238,18 +255,24 @@ class ClusterReader:
         selector = agent.spec.config.workload_selector if agent else None
         if selector is None:
             return ""
-        pods = sorted(
-            pod["metadata"]["name"]
-            for pod in self.cache.list(PODS, namespace=namespace, labels=selector.match_labels)
-            if config_map in (pod.get("fixedConfigMaps") or ())
-        )
-        if not pods:
-            return ""
-        more = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
-        return (
-            f"Pod {pods[0]}{more} (spec.config.workloadSelector) mounts ConfigMap {config_map} with subPath, so a "
-            f"change never reaches it: {SUB_PATH_REMEDY}"
-        )
+        key = agent.spec.config.config_map_ref.key if agent else ""
+        in_variables = {f"{config_map}/{key}", f"{config_map}/*"}
+        pods = list(self.cache.list(PODS, namespace=namespace, labels=selector.match_labels))
+        mounting = [pod for pod in pods if config_map in (pod.get("fixedConfigMaps") or ())]
+        reading = [pod for pod in pods if in_variables & set(pod.get("environmentConfigMaps") or ())]
+        if mounting:
+            return (
+                f"{_first_and_more(mounting)} (spec.config.workloadSelector) mounts ConfigMap {config_map} with "
+                f"subPath, so a change never reaches it: {SUB_PATH_REMEDY}"
+            )
+        if reading:
+            return (
+                f"{_first_and_more(reading)} (spec.config.workloadSelector) has key {key} of ConfigMap {config_map} in "
+                "an environment variable, so a change never reaches it: mount the ConfigMap as a volume and set "
+                "MODELOPS_AGENTS_FILE to the file, or let the router watch the ConfigMap by the variable "
+                "MODELOPS_CONFIGMAP"
+            )
+        return ""
 
     def older_owner(self, agent: AgentModel | None) -> str:
         """Name of an older AgentModel over the same agent in the same ConfigMap; empty: there is none."""

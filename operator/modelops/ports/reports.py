@@ -91,6 +91,10 @@ class AgentReports:
     newest_seconds: float = 0.0
     """Age of the newest report."""
     models_in_use: tuple[str, ...] = ()
+    silent_seconds: float | None = None
+    """How long the process has been silent that was silent for longest, of those that nothing shows to be dead and that
+    may still use a routing of another salt. Infinite where one had a canary in its last report. None: there is none.
+    """
 
 
 class Reports(Protocol):
@@ -107,12 +111,14 @@ class Reports(Protocol):
         latency: LatencyLimits | None = None,
         stable_seconds: float | None = None,
         with_sessions: bool = True,
+        present: Sequence[str] | None = None,
     ) -> AgentReports:
         """The reports of one agent. `pods` are the names of the ready Pods; None: all processes that report count.
 
         `latency`: limits that agents count the canary's slow sessions by from now on, under this salt.
         `stable_seconds`: for how long the stable model has served. The sessions of processes that reported last before
         that are of an earlier time of the same model, and do not count. None: all count.
+        `present`: the names of all Pods that exist, ready or not: the processes of others are dead. None: not known.
         `with_sessions`: False where nobody reads them: their sum over 500 busy processes takes 50 ms.
         """
 

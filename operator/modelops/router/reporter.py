@@ -50,6 +50,7 @@ class Reporter:
         token: str | None,
         report: Callable[[], dict[str, Any]],
         on_answer: Callable[[Any], None] = lambda _: None,
+        on_sent: Callable[[], None] = lambda: None,
         stopped: threading.Event,
     ) -> None:
         self.sent = 0
@@ -59,6 +60,7 @@ class Reporter:
         self._token = token
         self._report = report
         self._on_answer = on_answer
+        self._on_sent = on_sent
         self._stopped = stopped
         self._wake = threading.Event()
         self._canary_failed = False
@@ -109,6 +111,7 @@ class Reporter:
             return False
         self.sent += 1
         self._failures_in_a_row = 0
+        self._on_sent()
         return True
 
     def _post(self) -> str | None:

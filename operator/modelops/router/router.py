@@ -24,6 +24,7 @@ from modelops.router.watch_config import WatchConfig
 
 if TYPE_CHECKING:
     from modelops.router.api_watch import ApiWatch
+    from modelops.router.pod_processes import PodProcesses
     from modelops.router.reporter import Reporter
 
 FILE_POLL_SECONDS = 1.0
@@ -82,6 +83,7 @@ class Router:
         self._counters = RequestCounters()
         self._sessions = SessionCounters()
         self._reporter: Reporter | None = None
+        self._pod_processes: PodProcesses | None = None
         self._canary_check = CanaryCheck(self._report_soon, self._stopped)
         mounted = MountedFile(self._file) if self._file else None
         self._file_never_changes = bool(mounted and not self._watch_config and mounted.never_changes())
@@ -108,13 +110,17 @@ class Router:
 
     def _start_reports(self) -> None:
         if self._report_url:
+            from modelops.router.pod_processes import PodProcesses, shared_folder
             from modelops.router.reporter import Reporter, report_at_exit
 
+            folder = shared_folder(self.agent, _pod_name(), self._report_url)
+            self._pod_processes = PodProcesses(folder, self._process)
             self._reporter = Reporter(
                 self._report_url,
                 token=self._report_token,
                 report=self._report_body,
                 on_answer=self._sessions.set_limits,
+                on_sent=self._report_sent,
                 stopped=self._stopped,
             )
             thread = _daemon("reports", self._reporter.run)
@@ -318,6 +324,12 @@ class Router:
         if self._reporter:
             self._reporter.report_soon()
 
+    def _report_sent(self) -> None:
+        if self._pod_processes is not None:
+            self._pod_processes.forget_named()
+            if self._stopped.is_set():
+                self._pod_processes.leave()
+
     def _report_body(self) -> dict[str, Any]:
         problem = self._routing.problem
         return {
@@ -331,6 +343,7 @@ class Router:
             "configError": problem[:_MAX_PROBLEM_CHARACTERS] if problem else None,
             "fileNeverChanges": self._file_never_changes,
             "leaving": self._stopped.is_set(),
+            "ended": self._pod_processes.ended() if self._pod_processes else [],
             "models": self._counters.models_in_use(self._possible_routes()),
             **self._counters.as_report(),
             "sessions": self._sessions.as_report(self._clock()),

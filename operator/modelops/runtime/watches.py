@@ -91,6 +91,7 @@ def reduce_pod(pod: Json) -> Json:
         "kind": "Pod",
         "metadata": {key: metadata[key] for key in kept if key in metadata},
         "fixedConfigMaps": fixed_config_maps(pod.get("spec") or {}),
+        "environmentConfigMaps": environment_config_maps(pod.get("spec") or {}),
         "mountedConfigMaps": mounted_config_maps(pod.get("spec") or {}),
         "status": {"conditions": ready, **({"phase": status["phase"]} if "phase" in status else {})},
     }
@@ -107,12 +108,13 @@ def fixed_config_maps(spec: Json) -> list[str]:
     """The ConfigMaps that a container mounts with subPath, without the router's watch of the same ConfigMap.
 
     Kubernetes never updates a file that is mounted with subPath (https://kubernetes.io/docs/concepts/storage/volumes).
+    An init container counts that runs on beside the others (`restartPolicy: Always`); any other has ended before.
     """
     sources = _config_maps_of_volumes(spec)
     return sorted(
         {
             name
-            for container in spec.get("containers") or ()
+            for container in _running_containers(spec)
             if not _watch_is_unknown(container)
             for mount in container.get("volumeMounts") or ()
             if _is_fixed(mount)
@@ -121,13 +123,41 @@ def fixed_config_maps(spec: Json) -> list[str]:
     )
 
 
+def _running_containers(spec: Json) -> list[Json]:
+    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    return [*(spec.get("containers") or ()), *sidecars]
+
+
+def environment_config_maps(spec: Json) -> list[str]:
+    """What containers have of ConfigMaps in variables alone, `name/key` or `name/*`; they never see a change of it.
+
+    A container that also mounts the ConfigMap, or whose router watches it or may watch it, is left out.
+    """
+    sources = _config_maps_of_volumes(spec)
+    found = set()
+    for container in _running_containers(spec):
+        mounts = container.get("volumeMounts") or ()
+        seen = {n for m in mounts if not _is_fixed(m) for n in sources.get(m["name"], set())}
+        seen |= _watched_by(container)
+        named = [(v.get("valueFrom") or {}).get("configMapKeyRef") or {} for v in container.get("env") or ()]
+        whole = [source.get("configMapRef") or {} for source in container.get("envFrom") or ()]
+        if any("valueFrom" in e for e in _watch_variables(container)):
+            continue
+        others = {part.get("name", "") for part in whole}
+        for part in (*named, *({**part, "key": "*"} for part in whole)):
+            name = part.get("name", "")
+            if name and name not in seen and others <= {name}:
+                found.add(f"{name}/{part.get('key', '')}")
+    return sorted(found)
+
+
 def mounted_config_maps(spec: Json) -> list[str]:
     """The ConfigMaps that a container mounts so that they change there, and whose router is not known to watch them."""
     sources = _config_maps_of_volumes(spec)
     return sorted(
         {
             name
-            for container in spec.get("containers") or ()
+            for container in _running_containers(spec)
             for mount in container.get("volumeMounts") or ()
             if not _is_fixed(mount)
             for name in sources.get(mount["name"], set()) - _watched_by(container)

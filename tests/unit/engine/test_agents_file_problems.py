@@ -167,6 +167,32 @@ def test_a_pod_that_mounts_the_file_with_subpath_is_named_with_the_remedy(item: 
     assert "MODELOPS_CONFIGMAP" in problem
 
 
+FROM_KEY = {"name": "AGENTS", "valueFrom": {"configMapKeyRef": {"name": FILE, "key": KEY}}}
+ELSEWHERE = {"configMap": {"name": "settings"}}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param(pod(volume=ELSEWHERE, env=[FROM_KEY]), id="a variable"),
+        pytest.param(pod(volume=ELSEWHERE, envFrom=[{"configMapRef": {"name": FILE}}]), id="all keys"),
+    ],
+)
+def test_a_pod_that_has_the_file_in_a_variable_is_named_with_the_remedy(item: Json) -> None:
+    problem = mount_problem(item)
+    assert "Pod docs-0" in problem
+    assert "in an environment variable" in problem
+    assert "mount the ConfigMap as a volume" in problem
+
+
+def test_only_an_init_container_that_runs_on_matters() -> None:
+    item = pod(volume=ELSEWHERE)
+    item["spec"]["initContainers"] = [{"name": "setup", "env": [FROM_KEY]}]
+    assert mount_problem(item) == ""
+    item["spec"]["initContainers"][0]["restartPolicy"] = "Always"
+    assert "in an environment variable" in mount_problem(item)
+
+
 @dataclass(frozen=True)
 class ReportsOf:
     fixed: tuple[str, ...] = ()
@@ -206,6 +232,15 @@ def test_without_a_selector_the_agents_own_reports_name_the_mount() -> None:
             pod(mount=SUB_PATH, envFrom=[{"configMapRef": {"name": "env"}}]), id="unknown variables"
         ),
         pytest.param(pod(mount=SUB_PATH, volume={"configMap": {"name": "settings"}}), id="another ConfigMap"),
+        pytest.param(pod(env=[FROM_KEY]), id="a variable beside a mount"),
+        pytest.param(pod(volume=ELSEWHERE, env=[FROM_KEY, WATCHES]), id="a variable beside a watch"),
+        pytest.param(
+            pod(
+                volume=ELSEWHERE,
+                env=[{"name": "X", "valueFrom": {"configMapKeyRef": {"name": FILE, "key": "mode"}}}],
+            ),
+            id="another key",
+        ),
         pytest.param(pod(mount=SUB_PATH, volume={"secret": {"secretName": FILE}}), id="a Secret"),
     ],
 )

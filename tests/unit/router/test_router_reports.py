@@ -40,7 +40,7 @@ def test_a_report_has_the_agreed_form(mount: Mount, recorder: Recorder) -> None:
     assert (method, path, authorization) == ("POST", "/v1/reports", "Bearer secret")
     assert set(report) == {
         "agent", "process", "pod", "generation", "salt", "canaryReachable", "canaryError", "configErrors",
-        "configError", "fileNeverChanges", "unkeyed", "tracks", "models", "sessions", "leaving",
+        "configError", "fileNeverChanges", "unkeyed", "tracks", "models", "sessions", "leaving", "ended",
     }  # fmt: skip
     assert set(report["tracks"]["stable"]) == {
         "sessions", "requests", "errors", "fallbacks", "latencyMs", "tokens", "costMicroUSD",

@@ -128,6 +128,8 @@ class ReportBody(_Part):
     """Whether the process has the file only by a mount that the kubelet never updates (`subPath`)."""
     leaving: bool = False
     """Whether this is the last report of a process that ends."""
+    ended: Annotated[list[Name], Field(max_length=64)] = []
+    """Processes of the same Pod whose locks the kernel has released: they ended without a last report."""
     models: Annotated[list[Name], Field(max_length=8)] = []
     tracks: Tracks
     sessions: Sessions | None = None

@@ -42,6 +42,13 @@ class ProcessEntry:
     arrived: float
     sessions: ProcessSessions | None = None
     """Merged over all its reports; None from a router that reports none."""
+    ended: bool = False
+    """Whether another process of its Pod has seen since its last report that the kernel released its lock."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process said that it ends, or is known to be dead. One that is only silent is not gone."""
+        return self.report.leaving or self.ended
 
 
 class ReportStore:
@@ -84,10 +91,30 @@ class ReportStore:
         )
         if previous is None:
             self._make_room(namespace)
-        if previous is None or _significant_fields(previous.report) != _significant_fields(report):
+        some_ended = self._mark_ended(namespace, report)
+        if (
+            previous is None
+            or some_ended
+            or _significant_fields(previous.report) != _significant_fields(report)
+        ):
             self.version += 1
             self._on_change(namespace, report.agent)
         return self._answer(self._entries[key])
+
+    def _mark_ended(self, namespace: str, report: ReportBody) -> bool:
+        """Notes which processes are dead. Returns whether that is news. A process speaks only of its own Pod.
+
+        If a process that was marked reports again, it counts again.
+        """
+        news = False
+        for process in report.ended:
+            key = (namespace, report.agent, process)
+            entry = self._entries.get(key)
+            if entry is None or entry.is_gone or entry.report.pod != report.pod or process == report.process:
+                continue
+            self._entries[key] = replace(entry, ended=True)
+            news = True
+        return news
 
     def _sessions_after(self, previous: ProcessEntry | None, report: ReportBody) -> ProcessSessions | None:
         before = previous.sessions if previous is not None else None
@@ -156,12 +183,13 @@ class ReportStore:
         latency: LatencyLimits | None = None,
         stable_seconds: float | None = None,
         with_sessions: bool = True,
+        present: Sequence[str] | None = None,
     ) -> AgentReports:
         """The sum of an agent's reports. Counts Pods if `pods` is given, else processes.
 
         A Pod is in sync when all its processes are. Only counters under `salt` are summed, so a process that has
-        not adopted the salt yet adds nothing. A process that is silent, that said that it ends, or whose Pod is
-        deleted, is no longer expected, but its counters stay in the sums.
+        not adopted the salt yet adds nothing. A process that is silent, that said that it ends, that is known to be
+        dead, or whose Pod is deleted, is no longer expected, but its counters stay in the sums.
         """
         if latency is not None:
             self._limits.allow(agent, salt, latency)
@@ -200,6 +228,36 @@ class ReportStore:
             else SessionReports(),
             newest_seconds=min((now - entry.arrived for entry in heard), default=0.0),
             models_in_use=tuple(sorted({model for entry in heard for model in entry.report.models})),
+            silent_seconds=self._silent_seconds(namespace, agent, salt, pods=pods, present=present),
+        )
+
+    def _silent_seconds(
+        self,
+        namespace: str,
+        agent: str,
+        salt: str,
+        *,
+        pods: Sequence[str] | None,
+        present: Sequence[str] | None,
+    ) -> float | None:
+        """See `AgentReports.silent_seconds`. However long ago it was heard, a process that is silent may live.
+
+        One whose Pod exists and is not expected, as one that is not ready, is looked at in the same way.
+        """
+        now = self._clock.monotonic()
+        return max(
+            (
+                inf if len(entry.report.models) > 1 else now - entry.arrived
+                for entry in self._entries_of(namespace, agent)
+                if (
+                    now - entry.arrived > IN_SYNC_SECONDS
+                    or (pods is not None and entry.report.pod not in pods)
+                )
+                and not entry.is_gone
+                and entry.report.salt != salt
+                and (present is None or entry.report.pod in present)
+            ),
+            default=None,
         )
 
     def unconfirmed(
@@ -296,12 +354,12 @@ class ReportStore:
         )
 
     def processes(self, namespace: str, agent: str) -> tuple[ProcessEntry, ...]:
-        """The processes that reported recently and have not said that they end, for people and metrics."""
+        """The processes that reported recently and are not known to have ended, for people and metrics."""
         now = self._clock.monotonic()
         return tuple(
             entry
             for entry in self._entries_of(namespace, agent)
-            if now - entry.arrived <= EXPIRES_SECONDS and not entry.report.leaving
+            if now - entry.arrived <= EXPIRES_SECONDS and not entry.is_gone
         )
 
     def _entries_of(self, namespace: str, agent: str) -> Iterable[ProcessEntry]:

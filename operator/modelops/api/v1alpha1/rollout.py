@@ -247,6 +247,7 @@ class CanaryStep(
     )
 
 
+_QUORUM = "^([1-9][0-9]{0,3}|[1-9][0-9]?%|100%)$"
 _WEIGHTS = "self.steps.filter(s, has(s.setWeight)).map(s, s.setWeight)"
 
 
@@ -278,6 +279,21 @@ class Canary(
         max_length=16,
         description="Steps in order, each with setWeight, pause or analysis. After the last step the candidate is "
         "promoted. By default 20 percent, one day of analysis, 100 percent.",
+    )
+    min_agents_in_sync: (
+        Annotated[
+            str,
+            Field(pattern=_QUORUM, max_length=5),
+            matches(
+                _QUORUM, 'write a number of at least 1 or a percentage as a string, such as "3" or "80%"'
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Number or percentage of the ready Pods (without a selector: of the processes) that must have "
+        "confirmed a weight before its pause counts and before the next weight. The first weight and the promotion "
+        "ask all of them, a way back none. If it is empty, every step asks all of them.",
     )
 
 

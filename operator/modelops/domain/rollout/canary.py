@@ -19,6 +19,11 @@ from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import CountHealthyTime, ResetHealthyTime, RolloutFact, RolloutPlan
 from modelops.domain.rollout.advance import advance
+from modelops.domain.rollout.agent_quorum import (
+    earlier_canary_may_be_used,
+    everyone_is_in_sync,
+    processes_needed,
+)
 from modelops.domain.rollout.analysis import (
     AnalysisResult,
     Health,
@@ -110,7 +115,7 @@ def file_is_not_ready(state: State) -> RolloutPlan | None:
 
 
 def await_agents_in_sync(state: State) -> RolloutPlan | None:
-    """Waits until every expected agent process has confirmed the routing and, at weight 0, reaches the canary."""
+    """Waits until enough agent processes have confirmed the routing and, at weight 0, all of them reach the canary."""
     intent, reports = state.require_intent(), state.reports
     poll = state.settings.poll_seconds
     if reports is None or reports.expected == 0:
@@ -118,16 +123,36 @@ def await_agents_in_sync(state: State) -> RolloutPlan | None:
             "no agent process has reported: start the agents with MODELOPS_REPORT_URL set to the operator"
         )
         return hold_step(state, RolloutReason.WaitingForAgents, message, after=poll)
-    if reports.in_sync < reports.expected:
+    needed = processes_needed(state, reports)
+    if reports.in_sync < needed:
         agents = f"{reports.in_sync} of {reports.expected} agent processes"
         message = f"{agents} have confirmed this step of the routing"
+        if needed < reports.expected:
+            message = f"{message}, and strategy.canary.minAgentsInSync asks for {needed}"
         return hold_step(state, RolloutReason.WaitingForAgents, message, after=poll)
     not_yet_reached = intent.weight == 0 and reports.canary_reachable < reports.expected
     if not_yet_reached or reports.canary_unreachable:
         agents = f"{reports.canary_reachable} of {reports.expected} agent processes"
         message = f"{agents} reach the canary with their own credentials{canary_error_words(reports)}"
         return hold_step(state, RolloutReason.CanaryUnreachable, message, after=poll)
+    earlier = earlier_canary_may_be_used(state) if intent.weight == 0 else ""
+    if earlier:
+        return hold_step(state, RolloutReason.WaitingForAgents, earlier, after=poll)
     return None
+
+
+def some_agents_lag(state: State) -> RolloutPlan | None:
+    """Quorum 3: a promotion asks every process that is expected, whatever `minAgentsInSync` says."""
+    if everyone_is_in_sync(state):
+        return None
+    reports = state.require_reports()
+    return hold_step(
+        state,
+        RolloutReason.WaitingForAgents,
+        f"{reports.in_sync} of {reports.expected} agent processes have confirmed this step of the routing, and a "
+        "promotion asks for all of them",
+        after=state.settings.poll_seconds,
+    )
 
 
 def hold_step(state: State, reason: RolloutReason, message: str, *, after: float) -> RolloutPlan:
@@ -180,7 +205,7 @@ def take_next_step(state: State) -> RolloutPlan:
         if held is not None:
             return held
     if position >= len(steps):
-        return promote(state)
+        return some_agents_lag(state) or promote(state)
     upcoming = steps[position]
     waited = current is not None and current.set_weight is None
     propagated = state.rollout.status.propagation_seconds if waited else seconds_to_propagate(state)
@@ -203,7 +228,7 @@ def take_next_step(state: State) -> RolloutPlan:
         RolloutPhase.PROGRESSING,
         reason,
         message,
-        facts={"RoutingPropagated": True},
+        facts={"RoutingPropagated": everyone_is_in_sync(state)},
         step=position + 1,
         step_started_at=state.now.replace(microsecond=0),
         analysis=summarize_analysis(state, shown, 0),
@@ -236,7 +261,7 @@ def both_tracks_are_ill(state: State) -> RolloutPlan | None:
 def seconds_to_propagate(state: State) -> int | None:
     """Seconds since the weight of this step was written, which every agent has confirmed by now; None at weight 0."""
     began = state.rollout.status.step_started_at
-    if began is None or state.require_intent().weight == 0:
+    if began is None or state.require_intent().weight == 0 or not everyone_is_in_sync(state):
         return None
     return max(0, round((state.now - began).total_seconds()))
 
@@ -263,7 +288,7 @@ def pause_is_not_over(state: State, duration: int) -> RolloutPlan | None:
             RolloutPhase.PROGRESSING,
             reason,
             result.message,
-            facts={"RoutingPropagated": True},
+            facts={"RoutingPropagated": everyone_is_in_sync(state)},
             analysis=summarize_analysis(state, result, int(counted)),
         )
         return Plan(

@@ -10,6 +10,7 @@ from modelops.domain.money import dollars, micro
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import CountHealthyTime, RolloutPlan
+from modelops.domain.rollout.agent_quorum import everyone_is_in_sync
 from modelops.domain.rollout.approval import (
     NO_OFFER,
     approval_problem_of,
@@ -75,7 +76,7 @@ def ask_for_the_rest(state: State) -> RolloutPlan:
         RolloutPhase.PROGRESSING,
         reason,
         message,
-        facts={"RoutingPropagated": True, "Approved": False},
+        facts={"RoutingPropagated": everyone_is_in_sync(state), "Approved": False},
         offer=offer,
         approval_digest=digest,
     )

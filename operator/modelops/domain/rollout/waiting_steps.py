@@ -15,6 +15,7 @@ from modelops.api.v1alpha1.step_requests import StepAnalysis
 from modelops.domain.plan import Plan
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout.actions import CountHealthyTime, ResetHealthyTime, RolloutPlan
+from modelops.domain.rollout.agent_quorum import everyone_is_in_sync
 from modelops.domain.rollout.analysis import AnalysisResult, Health
 from modelops.domain.rollout.analysis_summary import judged, summarize_analysis
 from modelops.domain.rollout.deadline import latest_end
@@ -108,7 +109,7 @@ def wait(state: State, result: AnalysisResult, reason: RolloutReason, message: s
         RolloutPhase.PROGRESSING,
         reason,
         message,
-        facts={"RoutingPropagated": True},
+        facts={"RoutingPropagated": everyone_is_in_sync(state)},
         analysis=summarize_analysis(state, result, int(counted)),
     )
     return Plan(
