@@ -90,6 +90,7 @@ ACTS: dict[str, tuple[dict[str, Any], str]] = {
     "retry_rollout": ({"rollout_id": ROLLOUT}, "failed"),
     "rollback_agent": ({"agent_name": "docs"}, "canary"),
     "cancel_training": ({"job_id": RUN}, "run"),
+    "emergency_stop": ({"agent_name": "docs", "reason": "costs"}, ""),
     "approve_training": ({"job_id": RUN}, "asked"),
     "approve_rollout": ({"rollout_id": ROLLOUT}, "offered"),
 }

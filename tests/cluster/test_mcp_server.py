@@ -167,6 +167,19 @@ async def test_stopping_is_quoted_too_and_for_this_object_only(world: World) -> 
     assert (done["status"], world.specs("trainingruns")[RUN]["cancel"]) == ("done", True)
 
 
+async def test_an_emergency_stop_and_its_end_are_confirmed(world: World) -> None:
+    person = Person("yes")
+    async with world.client(person=person) as client:
+        stop = {"agent_name": "docs", "reason": "INC-7"}
+        assert result_of(await client.call_tool("emergency_stop", stop))["status"] == "done"
+        assert world.specs("agentmodels")["docs"]["stop"]["reason"] == "INC-7"
+        assert "nothing new is started" in person.questions[0]
+        lift = {"agent_name": "docs", "lift": True}
+        assert result_of(await client.call_tool("emergency_stop", lift))["status"] == "done"
+        assert "Lift the emergency stop" in person.questions[1]
+    assert "stop" not in world.specs("agentmodels")["docs"]
+
+
 async def test_a_rollback_is_confirmed_and_aborts_what_runs(world: World) -> None:
     world.preconditions.establish("rollout")
     world.preconditions.establish("canary")

@@ -71,7 +71,7 @@
   verbs: [get, list, watch]
 {{- end -}}
 
-{{/* What it needs in its own namespace: the Lease and the installation's id. A name cannot limit `create`. */}}
+{{/* What it needs in its own namespace: the Lease, the installation's id and the stop of all agents. A name cannot limit `create`. */}}
 {{- define "modelops.rules.own" -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
@@ -87,6 +87,11 @@
   resources: [configmaps]
   resourceNames: [modelops-installation]
   verbs: [get]
+# The emergency stop of all agents.
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [modelops-stop-all]
+  verbs: [get, list, watch]
 {{- end -}}
 
 {{- define "modelops.rules.jobs" -}}

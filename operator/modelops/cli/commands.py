@@ -45,6 +45,7 @@ GROUPS = {
         "abort": Command("control", "abort a rollout: all traffic goes back to stable", "abort"),
         "retry": Command("retry", "try a rollout that ended again, under a new name"),
         "cancel": Command("control", "stop a training for good", "cancel"),
+        "stop": Command("stop", "emergency stop of an agent, a namespace or all"),
     },
     "What there is": {
         "models": Command("models", "show an agent's models and their history"),

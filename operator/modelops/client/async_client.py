@@ -146,6 +146,19 @@ class AsyncClient:
             "create", f"/api/v1/namespaces/{place}/configmaps", namespace=place, body=body
         )
 
+    async def delete_config_map(self, name: str, *, namespace: str | None = None) -> bool:
+        """Delete a ConfigMap; False where there is none."""
+        place = namespace or await self.namespace()
+        try:
+            await self._transport.request(
+                "delete",
+                f"/api/v1/namespaces/{place}/configmaps/{quote(name, safe='')}",
+                namespace=place,
+            )
+        except NotFound:
+            return False
+        return True
+
     async def secret_value(self, name: str, key: str, *, namespace: str | None = None) -> str:
         """One value of a Secret that is labelled for this system.
 

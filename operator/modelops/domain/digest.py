@@ -9,7 +9,17 @@ from typing import Any
 import rfc8785
 
 CONTROL_FIELDS = frozenset(
-    {"paused", "abort", "cancel", "suspend", "promote", "approval", "requestedBy", "ttlSecondsAfterFinished"}
+    {
+        "paused",
+        "abort",
+        "cancel",
+        "suspend",
+        "promote",
+        "approval",
+        "requestedBy",
+        "ignoreFreeze",
+        "ttlSecondsAfterFinished",
+    }
 )
 """Spec fields that do not change what is done. `requestedBy` is one: a run that another person restores is the same."""
 

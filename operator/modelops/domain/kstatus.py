@@ -85,6 +85,7 @@ def _of_training_run(reason: TrainingReason) -> Outlook:
             | TrainingReason.ApprovalStale
             | TrainingReason.SelfApproval
             | TrainingReason.Suspended
+            | TrainingReason.EmergencyStop
         ):
             return Outlook.HELD
         case (
@@ -154,6 +155,8 @@ def _of_rollout(reason: RolloutReason) -> Outlook:
             | RolloutReason.NeedsApproval
             | RolloutReason.ApprovalStale
             | RolloutReason.SelfApproval
+            | RolloutReason.EmergencyStop
+            | RolloutReason.Frozen
         ):
             return Outlook.HELD
         case RolloutReason.AnotherVersionServes:
@@ -247,6 +250,8 @@ def _of_agent_model(reason: AgentModelReason) -> Outlook:
             | AgentModelReason.StableDrift
             | AgentModelReason.GoingBack
             | AgentModelReason.UndoneVersionServes
+            | AgentModelReason.EmergencyStop
+            | AgentModelReason.NotStopped
             | AgentModelReason.Deleting
             | AgentModelReason.EndpointNotRunning
             | AgentModelReason.AgentsNotInSync

@@ -74,6 +74,8 @@ class WriteFile:
     purpose: str
     """For logs and traces only."""
     intended: tuple[str, Any] | None = None
+    raises: bool = False
+    """Whether it gives sessions to a candidate: the emergency stop is read live right before (Emergency stop 1)."""
     restores_stable: bool = False
     """Whether all sessions go back to stable by this write; the reconciler times it."""
 

@@ -42,6 +42,11 @@ class TrainingReason(Reason):
         "A TrainingRun with the same name and spec already ended, so this one does nothing. Use a new name to "
         "train again.",
     )
+    EmergencyStop = (
+        "EmergencyStop",
+        "An emergency stop is set for the agent, its namespace or all agents. Nothing is submitted until it is lifted; "
+        "a job that runs goes on.",
+    )
     JobsDisabled = (
         "JobsDisabled",
         "The run has backend.huggingFace, and HUGGINGFACE_JOBS_ENABLED is false. The run waits until it is true.",
@@ -519,6 +524,16 @@ class RolloutReason(Reason):
         "WaitingForMetrics",
         "A metric has no good measurement in the current step yet. The rollout goes on after one.",
     )
+    EmergencyStop = (
+        "EmergencyStop",
+        "An emergency stop is set for the agent, its namespace or all agents. A rollout that has not begun waits; one "
+        "that was active was aborted, and does not begin again.",
+    )
+    Frozen = (
+        "Frozen",
+        "A freeze window of the AgentModel (spec.freeze). The rollout begins nothing until its end, which the message "
+        "names.",
+    )
     WaitingForUndo = (
         "WaitingForUndo",
         "An undo of this agent is under way. This rollout waits for its end.",
@@ -642,6 +657,11 @@ class AgentModelReason(Reason):
         "UndoneVersionServes",
         "The agents' file names a version as stable that an undo left. The record does not follow it.",
     )
+    EmergencyStop = (
+        "EmergencyStop",
+        "An emergency stop is set for this agent, its namespace or all agents. Nothing new is started; undo goes on.",
+    )
+    NotStopped = "NotStopped", "No emergency stop is set for this agent."
     Deleting = (
         "Deleting",
         "The AgentModel is being deleted, and endpoints that agents may use still run.",

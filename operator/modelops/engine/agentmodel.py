@@ -133,6 +133,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             record=record,
             record_problem=record_problem,
             older=self._reader.older_owner(agent),
+            stop=self._reader.stops.known(namespace, agent),
             file=file,
             file_problem=file_problem,
             file_missing=file_item is None,

@@ -22,6 +22,7 @@ from modelops.engine.event_mapping import agent_model_of
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.latest_version import LatestVersion
 from modelops.engine.resources import AGENT_MODELS, PODS, ROLLOUTS, TRAINING_RUNS, is_managed
+from modelops.engine.stops import StopReader
 from modelops.ports import Clock, Json, Kube, Resource
 
 SUB_PATH_REMEDY = (
@@ -52,8 +53,11 @@ class ClusterReader:
     Errors of a live read are those of `ports.Kube`.
     """
 
-    def __init__(self, kube: Kube, cache: ObjectCache, clock: Clock) -> None:
+    def __init__(
+        self, kube: Kube, cache: ObjectCache, clock: Clock, *, stops: StopReader | None = None
+    ) -> None:
         self.cache = cache
+        self.stops = stops or StopReader(kube, cache)
         self.clock = clock
         self._kube = kube
         self._objects: LatestVersion[object] = LatestVersion()

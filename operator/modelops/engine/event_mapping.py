@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelops.api.v1alpha1.names import RECORD_LABEL
+from modelops.api.v1alpha1.names import RECORD_LABEL, STOP_ALL_CONFIG_MAP
 from modelops.domain.agentmodel.project import IN_PASSING
 from modelops.domain.reasons import TrainingReason
+from modelops.domain.stop import is_stop
 from modelops.engine.cache import ObjectCache
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.queue import Key
@@ -40,6 +41,8 @@ def keys_to_reconcile(
         yield Key("Rollout", namespace, name)
         if before is None or _watched_parts(item) != _watched_parts(before):
             yield Key("AgentModel", namespace, agent_model_of(item))
+    elif resource == CONFIG_MAPS and is_stop(name):
+        yield from _stopped(cache, None if name == STOP_ALL_CONFIG_MAP else namespace)
     elif resource == CONFIG_MAPS:
         yield from _users_of_config_map(cache, item)
     elif resource == PODS:
@@ -96,6 +99,14 @@ def _users_of_config_map(cache: ObjectCache, item: Json) -> Iterator[Key]:
     for agent in cache.list(AGENT_MODELS, namespace=namespace):
         if agent["spec"]["config"]["configMapRef"]["name"] == name:
             yield from _agent_and_rollouts(cache, namespace, agent["metadata"]["name"])
+
+
+def _stopped(cache: ObjectCache, namespace: str | None) -> Iterator[Key]:
+    """The agents of a namespace (None: of all) and what they have unfinished. Rollouts first: they go back."""
+    for resource in (ROLLOUTS, TRAINING_RUNS, AGENT_MODELS):
+        for item in cache.list(resource, namespace=namespace):
+            if resource == AGENT_MODELS or not is_finished(item):
+                yield Key(resource.kind, item["metadata"]["namespace"], item["metadata"]["name"])
 
 
 def _agent_and_rollouts(cache: ObjectCache, namespace: str, agent_model: str) -> Iterator[Key]:

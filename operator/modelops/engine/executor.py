@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar, assert_never
 
-from modelops.api.v1alpha1.names import MANAGED_LABEL
+from modelops.api.v1alpha1.names import MANAGED_LABEL, RECORD_LABEL
 from modelops.domain.plan import (
     Action,
     Announce,
@@ -27,10 +27,12 @@ from modelops.domain.plan import (
 )
 from modelops.domain.record import Record
 from modelops.domain.record_bound import bounded_data
+from modelops.engine import resources
 from modelops.engine.action_log import ActionLog
 from modelops.engine.cache import ObjectCache, version_of
 from modelops.engine.clock import SystemClock
 from modelops.engine.resources import ROLLOUTS
+from modelops.engine.stops import StopReader
 from modelops.ports import (
     Clock,
     Conflict,
@@ -44,7 +46,7 @@ from modelops.ports import (
     Uncertain,
 )
 
-CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
+CONFIG_MAPS: Final = resources.CONFIG_MAPS
 
 ActionT = TypeVar("ActionT", bound=Action)
 FactT = TypeVar("FactT", bound=Fact)
@@ -120,8 +122,10 @@ class Executor:
         *,
         traces: Traces | None = None,
         clock: Clock | None = None,
+        stops: StopReader | None = None,
     ) -> None:
         self._kube = kube
+        self._stops = stops or StopReader(kube, cache)
         self._cache = cache
         self._log = ActionLog(traces)
         self._record_locks: dict[tuple[str, str], asyncio.Lock] = {}
@@ -333,6 +337,8 @@ class Executor:
                 f"a plan writes the agents' file ({step.purpose}), but the agents' file was not read"
             )
         namespace, name, key = target.file
+        if step.raises and await self._stops.forbids_raise(namespace, target.record[2][RECORD_LABEL]):
+            raise _Overtaken(f"an emergency stop was set before the write of the file ({step.purpose})")
         version = write_base.file["metadata"]["resourceVersion"]
         merge = {"metadata": {"resourceVersion": version}, "data": {key: step.text}}
         try:

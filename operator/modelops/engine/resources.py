@@ -11,6 +11,7 @@ AGENT_MODELS: Final = Resource(group=GROUP, version=VERSION, plural="agentmodels
 TRAINING_RUNS: Final = Resource(group=GROUP, version=VERSION, plural="trainingruns", kind="TrainingRun")
 ROLLOUTS: Final = Resource(group=GROUP, version=VERSION, plural="rollouts", kind="Rollout")
 SECRETS: Final = Resource(group="", version="v1", plural="secrets", kind="Secret")
+CONFIG_MAPS: Final = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
 PODS: Final = Resource(group="", version="v1", plural="pods", kind="Pod")
 
 

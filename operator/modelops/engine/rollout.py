@@ -149,6 +149,7 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             active_rollout=self._active_rollout(record),
             waiting=self._waiting(rollout),
             older_owner=self._reader.older_owner(agent),
+            stop=self._reader.stops.known(namespace, agent),
             rebase=memory.rebase,
             file_refusal=memory.file_refusal,
         )

@@ -156,6 +156,7 @@ class TrainingRunReconciler(Reconciler[State, TrainingAction, TrainingFact, Memo
             settings=self._settings,
             agent_model=agent,
             record=record,
+            stop=self._reader.stops.known(namespace, agent),
             secret_problem=problem,
             can_clean_up=bool(credentials.hugging_face),
             submission=memory.submission,

@@ -31,6 +31,7 @@ from modelops.mcp_server.reading_tools import (
     list_datasets,
 )
 from modelops.mcp_server.services import Opener, Services
+from modelops.mcp_server.stop_tools import emergency_stop
 from modelops.mcp_server.training_tools import (
     estimate_training,
     monitor_training_job,
@@ -60,6 +61,7 @@ _MOVES_TRAFFIC: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
 )
 _APPROVE_RUN, _APPROVE_ROLLOUT = Need("approve", TRAINING_RUNS), Need("approve", ROLLOUTS)
+_PATCH_AGENT = Need("patch", AGENT_MODELS)
 _CREATE_RUN, _PATCH_RUN = Need("create", TRAINING_RUNS), Need("patch", TRAINING_RUNS)
 _CREATE_ROLLOUT, _PATCH_ROLLOUT = Need("create", ROLLOUTS), Need("patch", ROLLOUTS)
 
@@ -79,6 +81,7 @@ TOOLS: Final[tuple[tuple[Callable[..., Any], str, ToolAnnotations, tuple[Need, .
     (promote_rollout, "Go on with a canary", _MOVES_TRAFFIC, (_PATCH_ROLLOUT,)),
     (retry_rollout, "Try a rollout again", _MOVES_TRAFFIC, (_CREATE_ROLLOUT,)),
     (cancel_training, "Cancel a training", _MOVES_TRAFFIC, (_PATCH_RUN,)),
+    (emergency_stop, "Stop everything, or lift the stop", _MOVES_TRAFFIC, (_PATCH_AGENT,)),
     (rollback_agent, "Route an agent back", _MOVES_TRAFFIC, (_PATCH_ROLLOUT, _CREATE_ROLLOUT)),
     (approve_training, "Approve the cost of a training", _SPENDS, (_PATCH_RUN, _APPROVE_RUN)),
     (approve_rollout, "Approve what a rollout asks for", _SPENDS, (_PATCH_ROLLOUT, _APPROVE_ROLLOUT)),

@@ -151,10 +151,11 @@ class OperatorProcess:
             clock=self._clock,
             metrics=self._metrics,
             installation=await installation_id(kube, namespace),
+            home=namespace,
         )
         namespaces = WorkNamespaces(settings.watch_namespaces)
         self._health.left_out = lambda: namespaces.warnings
-        watches = ClusterWatches(kube, cache, self._metrics, namespaces=namespaces)
+        watches = ClusterWatches(kube, cache, self._metrics, namespaces=namespaces, home=namespace)
         events = KopfEvents(
             watches.apply_event,
             connection,

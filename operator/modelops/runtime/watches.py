@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelops.adapters.kube import KubeClient, Watch
-from modelops.api.v1alpha1.names import MANAGED_LABEL
+from modelops.api.v1alpha1.names import MANAGED_LABEL, STOP_ALL_CONFIG_MAP, STOP_CONFIG_MAP
 from modelops.engine.cache import ObjectCache, version_of
 from modelops.engine.executor import CONFIG_MAPS
 from modelops.engine.resources import AGENT_MODELS, PODS
@@ -17,6 +17,7 @@ from modelops.ports import Json, Refused, Resource, Unavailable
 from modelops.runtime.kopf_app import KINDS
 from modelops.runtime.metrics import Metrics
 from modelops.runtime.namespaces import WorkNamespaces
+from modelops.runtime.stop_watch import StopUpdater
 
 PUT_AT_ONCE = 100
 _log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class CacheUpdater:
     resource: Resource
     namespace: str | None
     labels: Mapping[str, str]
+    field_selector: str = ""
 
     @property
     def name(self) -> str:
@@ -101,7 +103,7 @@ def reduce_pod(pod: Json) -> Json:
 class _RunningWatch:
     watch: Watch
     task: asyncio.Task[None]
-    updater: CacheUpdater
+    updater: CacheUpdater | StopUpdater
 
 
 def fixed_config_maps(spec: Json) -> list[str]:
@@ -195,8 +197,16 @@ class ClusterWatches:
     """The watches of ConfigMaps and Pods, and the full lists of the three kinds, which kopf watches."""
 
     def __init__(
-        self, kube: KubeClient, cache: ObjectCache, metrics: Metrics, *, namespaces: WorkNamespaces
+        self,
+        kube: KubeClient,
+        cache: ObjectCache,
+        metrics: Metrics,
+        *,
+        namespaces: WorkNamespaces,
+        home: str = "",
     ) -> None:
+        """`home`: the operator's namespace, in which the stop of all agents is."""
+        self._home = home
         self._kube = kube
         self._cache = cache
         self._metrics = metrics
@@ -208,6 +218,9 @@ class ClusterWatches:
         """Starts the watch of labelled ConfigMaps. Watches of Pods start when AgentModels select Pods."""
         for namespace in self._namespaces.selectors:
             self._watch(CONFIG_MAPS, namespace, {MANAGED_LABEL: "true"})
+            self._follow(StopUpdater(self._cache, namespace, STOP_CONFIG_MAP))
+        if self._home:
+            self._follow(StopUpdater(self._cache, self._home, STOP_ALL_CONFIG_MAP))
 
     @property
     def unsynced(self) -> tuple[str, ...]:
@@ -281,7 +294,7 @@ class ClusterWatches:
         for name in ended:
             self._remove_pods_of(self._end_watch(name))
 
-    def _end_watch(self, name: str) -> CacheUpdater:
+    def _end_watch(self, name: str) -> CacheUpdater | StopUpdater:
         running = self._watches.pop(name)
         running.task.cancel()
         self._cache.forget_watch(name)
@@ -289,21 +302,24 @@ class ClusterWatches:
         return running.updater
 
     def _watch(self, resource: Resource, namespace: str | None, labels: Mapping[str, str]) -> None:
-        updater = CacheUpdater(self._cache, resource, namespace, labels)
+        self._follow(CacheUpdater(self._cache, resource, namespace, labels))
+
+    def _follow(self, updater: CacheUpdater | StopUpdater) -> None:
         watch = Watch(
             self._kube,
-            resource,
+            updater.resource,
             updater,
-            namespace=namespace,
-            label_selector=format_selector(labels),
-            project=reduce_pod if resource == PODS else lambda item: item,
+            namespace=updater.namespace,
+            label_selector=format_selector(updater.labels),
+            field_selector=updater.field_selector,
+            project=reduce_pod if updater.resource == PODS else lambda item: item,
         )
         name = updater.name
         task = asyncio.create_task(watch.run(), name=f"watch {name}")
         self._watches[name] = _RunningWatch(watch, task, updater)
         self._metrics.watch_age(name, lambda: self._cache.age(name))
 
-    def _remove_pods_of(self, updater: CacheUpdater) -> None:
+    def _remove_pods_of(self, updater: CacheUpdater | StopUpdater) -> None:
         for pod in list(self._cache.list(PODS, namespace=updater.namespace, labels=updater.labels)):
             apply_deletion(self._cache, PODS, pod)
 

@@ -50,6 +50,7 @@ from modelops.engine.resources import PODS
 from modelops.engine.rollout import RolloutReconciler
 from modelops.engine.services import Services
 from modelops.engine.shared_endpoints import SharedEndpoints
+from modelops.engine.stops import StopReader
 from modelops.engine.trainingrun import TrainingRunReconciler
 from modelops.loopback import assert_loopback
 from modelops.ports import Clock, Credentials, Programs, Resource
@@ -110,8 +111,12 @@ def build_operator(
     clock: Clock,
     metrics: Metrics,
     installation: str,
+    home: str = "",
 ) -> OperatorParts:
-    """Builds the queue, the reconcilers and their adapters. Every change in `cache` enqueues the affected objects."""
+    """Builds the queue, the reconcilers and their adapters. Every change in `cache` enqueues the affected objects.
+
+    `home`: the operator's namespace, in which the emergency stop of all agents is.
+    """
     reconcilers: dict[str, Reconciler] = {}
 
     async def reconcile(key: Key) -> float | None:
@@ -154,7 +159,8 @@ def build_operator(
         missing_seconds=MISSING_SETTLE_PERIODS * settings.settle_seconds,
     )
     traces = _traces(settings)
-    reader = ClusterReader(kube, cache, clock)
+    stops = StopReader(kube, cache, home)
+    reader = ClusterReader(kube, cache, clock, stops=stops)
     metric_answers = MetricAnswers(
         prometheus=count_calls(PrometheusMetrics(), api="prometheus", metrics=metrics),
         langsmith=count_calls(
@@ -189,7 +195,7 @@ def build_operator(
         program_environment=_program_environment(settings),
     )
     credentials = CredentialReader(kube, clock, installation=_cleanup_credentials(settings))
-    executor = Executor(kube, cache, traces=traces)
+    executor = Executor(kube, cache, traces=traces, stops=stops)
     touches = PodTouches(reader, kube, report_store, enabled=settings.touch_pods)
     agents = AgentProcesses(
         reader=reader, reports=report_store, silence=_watch_silence(cache), touches=touches

@@ -51,6 +51,7 @@ _RUN: Final = {
     "ProgramNotRunning": _NOT_RUNNING,
     "AlreadyCompleted": "unit/training/test_run_end.py::test_a_run_re_created_with_the_same_name_and_spec_does_nothing",
     "JobsDisabled": _RUN_WAITS,
+    "EmergencyStop": "unit/training/test_emergency_stop.py::test_a_new_run_waits_prepares_nothing_and_says_who_stopped_it",
     "BaseModelNotTrainable": "unit/training/test_trainable_base.py::test_other_bases_are_trained",
     "DoesNotFit": "unit/training/test_price.py::test_auto_submits_to_the_cheapest_fitting_flavor_and_says_why",
     "NoFlavorFits": "unit/training/test_price.py::test_a_smaller_batch_fits_where_no_flavor_did",
@@ -90,6 +91,9 @@ _ROLLOUT: Final = {
     "AlreadyCompleted": "unit/rollout/test_undo.py::test_an_undo_applied_again_under_its_name_says_what_serves_now",
     "TargetConflict": _ROLLOUT_WAITS,
     "AnotherRolloutActive": _ROLLOUT_WAITS,
+    "EmergencyStop": "unit/rollout/test_emergency_stop.py::"
+    "test_a_rollout_that_has_not_begun_waits_and_goes_on_when_the_stop_is_lifted",
+    "Frozen": "unit/rollout/test_freeze_windows.py::test_a_person_lets_one_rollout_go_on_before_or_in_the_middle",
     "WaitingForUndo": f"{_UNDO}test_an_undo_that_is_asked_for_while_another_is_under_way_waits_and_then_acts",
     "WaitingForDrill": "unit/agentmodel/test_drill.py::test_a_rollout_waits_for_the_end_of_a_drill_and_goes_on",
     "WatchingPromotion": "unit/rollout/test_watch.py::test_other_rollouts_wait_for_the_watch_and_an_undo_does_not",
@@ -142,6 +146,8 @@ _AGENT: Final = {
     "GoingBack": f"{_UNDO}test_an_undo_to_an_endpoint_that_does_not_answer_waits_and_says_until_when_and_what_could_serve",
     "UndoneVersionServes": f"{_UNDO}test_an_undone_version_in_the_file_is_shown_and_not_ready",
     "StableDrift": f"{_TRUTH}test_the_values_that_the_drift_message_names_bring_file_and_record_together",
+    "EmergencyStop": "unit/rollout/test_emergency_stop.py::"
+    "test_the_condition_is_there_only_of_agents_that_were_stopped_and_each_change_has_an_event",
     "BudgetExhausted": "unit/agentmodel/test_agentmodel_decide.py::test_a_standing_endpoint_uses_up_the_budget_and_is_no_reason_to_write_until_then",
     "BaselineEdited": f"{_TRUTH}test_a_typo_in_the_baseline_is_corrected_in_spec_baseline",
     "TokenRefused": "cases/test_trainingrun_truth.py::test_the_agent_model_of_a_run_with_a_revoked_token_says_so_too",

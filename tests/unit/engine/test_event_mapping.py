@@ -72,6 +72,13 @@ def test_a_finished_rollout_whose_version_serves_follows_the_record(cache: Objec
             item("docs-modelops-record", labels={"modelops.code-chef.dev/record": "docs"}),
             {DOCS_AGENT, ROLLOUT},
         ),
+        (CONFIG_MAPS, item("modelops-stop"), {DOCS_AGENT, CICD_AGENT, ROLLOUT, RUN}),
+        (CONFIG_MAPS, item("modelops-stop", namespace="other"), set()),
+        (
+            CONFIG_MAPS,
+            item("modelops-stop-all", namespace="modelops-system"),
+            {DOCS_AGENT, CICD_AGENT, ROLLOUT, RUN},
+        ),
         (PODS, item("docs-1", labels={"app": "docs", "x": "y"}), {DOCS_AGENT, ROLLOUT}),
         (PODS, item("other", labels={"app": "other"}), set()),
     ],

@@ -77,6 +77,7 @@ DESTRUCTIVE = {
     "retry_rollout",
     "rollback_agent",
     "cancel_training",
+    "emergency_stop",
 }
 
 

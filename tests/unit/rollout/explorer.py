@@ -18,6 +18,7 @@ from tests.unit.rollout.objects import AGENT, AGENT_MODEL, FILE, RECORD, Json
 from tests.unit.rollout.processes import Cloud, Process, Request, Time
 from tests.unit.rollout.safety import ENDED, Safety, Violated, entry_of, identity, weight_of
 
+from modelops.api.v1alpha1.names import STOP_CONFIG_MAP
 from modelops.domain import agentsfile
 from modelops.domain.agentsfile import editing, tree
 from modelops.domain.record import Record, Target
@@ -30,6 +31,7 @@ from modelops.ports import Conflict, Missing
 FILE_NAME: Name = ("configmaps", FILE)
 RECORD_NAME: Name = ("configmaps", RECORD)
 AGENT_MODEL_NAME: Name = ("agentmodels", AGENT_MODEL)
+STOP_NAME: Name = ("configmaps", STOP_CONFIG_MAP)
 R1: Name = ("rollouts", "r1")
 R2: Name = ("rollouts", "r2")
 TICK_SECONDS = 6.0
@@ -62,11 +64,12 @@ class Scenario:
     """Rollouts that a person creates at some moment."""
     events: frozenset[str] = frozenset()
     """Names out of: abort, delete, recreate, remove, lower, restore, stable, spoil, foreign, record, silence, field,
-    direct, promote, pause, drill."""
+    direct, promote, pause, drill, stop."""
     event_count: int = 0
     takeovers: int = 0
     lost_answers: int = 0
     late_landings: int = 0
+    drift_policy: str = "Hold"
     inconclusive: bool = False
     """Whether evaluations decide nothing, so that people approve what follows, at any moment."""
 
@@ -106,7 +109,8 @@ class Run:
             self.cloud.evaluation |= {"verdict": "inconclusive", "recommendation": "review"}
         self._ran: dict[Name, object] = {}
         self._uids = 0
-        self.server.create(AGENT_MODELS, objects.agent_model(), ours=False)
+        agent = objects.agent_model(driftPolicy=scenario.drift_policy)
+        self.server.create(AGENT_MODELS, agent, ours=False)
         self.server.create(CONFIG_MAPS, objects.agents_file(), ours=False)
         for item in scenario.first:
             self.server.create(ROLLOUTS, item, ours=False)
@@ -170,7 +174,7 @@ class Run:
         return {n for n in self._all_names() if self.leader.knows(n) is not None}
 
     def _all_names(self) -> set[Name]:
-        return {*self.server.objects, R1, R2, RECORD_NAME}
+        return {*self.server.objects, R1, R2, RECORD_NAME, STOP_NAME}
 
     def _undelivered(self) -> list[Name]:
         return sorted(n for n in self._all_names() if not self._is_delivered(n))
@@ -261,8 +265,27 @@ class Run:
             yield "field v1.0.0"
         if "drill" in allowed and RECORD_NAME in self.server.objects:
             yield "drill rollback"
+        if "stop" in allowed:
+            yield from self._stops()
         if "direct" in allowed and not self.spoilt and self._previous() is not None:
             yield "direct undo"
+
+    def _stops(self) -> Iterable[str]:
+        yield "lift namespace" if STOP_NAME in self.server.objects else "stop namespace"
+        of_agent = self.server.objects[AGENT_MODEL_NAME]["spec"].get("stop")
+        yield "lift agent" if of_agent else "stop agent"
+
+    def _stop(self, what: str, *, lift: bool = False) -> None:
+        """A person sets or lifts an emergency stop; a new one counts the raises after it from zero."""
+        self.safety.raised_after_emergency = 0
+        if what == "agent":
+            found = None if lift else {"reason": "costs"}
+            self.server.edit(AGENT_MODEL_NAME, lambda item: item["spec"].update(stop=found))
+        elif lift:
+            self.server.delete(STOP_NAME)
+        else:
+            self._uids += 1
+            self.server.create(CONFIG_MAPS, objects.stop(f"uid-stop-{self._uids}"), ours=False)
 
     def _previous(self) -> Target | None:
         """What `modelops rollback --direct` would go to now, where that changes anything."""
@@ -395,6 +418,8 @@ class Run:
                 self._write(self.spoilt)
             case "direct":
                 self._direct()
+            case "stop" | "lift":
+                self._stop(rest, lift=verb == "lift")
             case "field":
                 self._ask_by_field(rest)
             case "drill":
@@ -423,6 +448,10 @@ class Run:
         self.in_flight.clear()
         if self.spoilt:
             self._write(self.spoilt)
+        if self.server.objects[AGENT_MODEL_NAME]["spec"].get("stop"):
+            self._stop("agent", lift=True)
+        if STOP_NAME in self.server.objects:
+            self._stop("namespace", lift=True)
         for item in self.later:
             self._create(item)
         self.later.clear()

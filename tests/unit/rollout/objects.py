@@ -7,7 +7,7 @@ import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from modelops.api.v1alpha1.names import API_VERSION, FINALIZER, MANAGED_LABEL
+from modelops.api.v1alpha1.names import API_VERSION, FINALIZER, MANAGED_LABEL, STOP_CONFIG_MAP
 
 Json = dict[str, Any]
 
@@ -132,6 +132,16 @@ def agents_file(text: str = FILE_TEXT) -> Json:
             "labels": {MANAGED_LABEL: "true"},
         },
         "data": {"agents.yaml": text},
+    }
+
+
+def stop(uid: str = "uid-stop") -> Json:
+    """An emergency stop of the namespace, as one line of kubectl creates it: without a label."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"namespace": NAMESPACE, "name": STOP_CONFIG_MAP, "uid": uid, "resourceVersion": "1"},
+        "data": {"reason": "INC-7", "by": "mia"},
     }
 
 

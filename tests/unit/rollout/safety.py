@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.unit.rollout.api_server import Name
-from tests.unit.rollout.objects import AGENT, FILE, RECORD, Json
+from tests.unit.rollout.objects import AGENT, AGENT_MODEL, FILE, RECORD, Json
 
+from modelops.api.v1alpha1.names import STOP_CONFIG_MAP
 from modelops.api.v1alpha1.reading import read
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.domain import agentsfile
+from modelops.domain.agentmodel.drift_held import commit_of
+from modelops.domain.agentmodel.drift_policy import BY_DRIFT
 from modelops.domain.agentsfile import AgentEntry, RoutingBlock
 from modelops.domain.digest import identity_digest
 from modelops.domain.record import Record
@@ -67,6 +70,10 @@ class Safety:
     """Whether an undo was ever accepted."""
     raised_after_undo: int = 0
     """Raises since the acceptance of the undo on record: one may already have been sent."""
+    raised_after_emergency: int = 0
+    """Raises and promotions since the emergency stop that is set: one may already have been sent."""
+    put_back: set[str] = field(default_factory=set)
+    """Commits after which the operator put the stable keys back."""
     now: Callable[[], datetime] | None = None
     last_read: AgentEntry = field(default_factory=AgentEntry)
     """The agents' view: they keep the last file that they could read."""
@@ -150,6 +157,14 @@ class Safety:
             raise Violated(f"PROMOTE_AFTER_LOWERED {new.salt}")
         if new is not None and new != old:
             self._passed_pauses(new)
+        if (
+            new is not None
+            and new.rollout.state == "Promoted"
+            and (old is None or old.rollout != new.rollout)
+        ):
+            self._moves_sessions(new.salt)
+        if new is not None and new.salt == BY_DRIFT:
+            self._put_back(record)
         if before.stable != after.stable:
             self._stable_changed(after)
         if new is not None and new.rollout.state == "Aborted":
@@ -168,6 +183,25 @@ class Safety:
             if step.get("pause") == {} and not opened:
                 raise Violated(f"PASSED_A_CLOSED_PAUSE {number} with {block.rollout}")
 
+    def _moves_sessions(self, uid: str) -> None:
+        """Emergency stop 1: at most one write that was already sent gives a candidate sessions after it."""
+        agent = self.objects.get(("agentmodels", AGENT_MODEL))
+        of_agent = agent is not None and agent["spec"].get("stop")
+        if not of_agent and ("configmaps", STOP_CONFIG_MAP) not in self.objects:
+            return
+        self.raised_after_emergency += 1
+        if self.raised_after_emergency > 1:
+            raise Violated(f"TWO_RAISES_AFTER_THE_STOP {uid}")
+
+    def _put_back(self, record: Record | None) -> None:
+        """Drift 4: counted in the record first, and once for each commit."""
+        commit = commit_of(record) if record is not None else ""
+        if record is None or record.restored != commit:
+            raise Violated(f"PUT_BACK_BEFORE_IT_WAS_COUNTED {commit}")
+        if commit in self.put_back:
+            raise Violated(f"PUT_BACK_TWICE {commit}")
+        self.put_back.add(commit)
+
     def _left(self, before: AgentEntry, after: AgentEntry) -> None:
         """An undo's write reached the file: what served before, and the canary, are left."""
         served = {before.stable.model if before.stable else ""}
@@ -178,6 +212,7 @@ class Safety:
 
     def _raised(self, block: RoutingBlock) -> None:
         uid, record = block.salt, self.record()
+        self._moves_sessions(uid)
         if block.canary is not None and block.canary.model in self.left:
             raise Violated(f"RAISES_AN_UNDONE_VERSION {block.canary.model}")
         if record is not None and record.undo is not None:
@@ -246,6 +281,9 @@ class Safety:
         if old.stable.model == new.stable.model:
             self._released(old, new)
             return
+        if old.active is None and old.stable.version in new.undone and new.stable.version in old.served:
+            self._adopted(old, new)
+            return
         if old.active is None:
             raise Violated("COMMIT_WITHOUT_LOCK")
         if old.active.aborting:
@@ -256,6 +294,13 @@ class Safety:
         marked = block is not None and block.rollout.uid == "direct"
         if (stable is None or stable.model != new.stable.model) and not (self.stable_edited or marked):
             raise Violated(f"COMMIT_BUT_FILE_DIFFERS record={new.stable.model} file={stable}")
+
+    def _adopted(self, old: Record, new: Record) -> None:
+        """Drift 3: a version that served and that no undo left, as the file names it."""
+        if new.stable.version in old.undone:
+            raise Violated(f"ADOPTED_AN_UNDONE_VERSION {new.stable.version}")
+        if old.undo is not None or old.watch is not None:
+            raise Violated("ADOPTED_DURING_AN_UNDO_OR_A_WATCH")
 
     def _released(self, old: Record, new: Record) -> None:
         block = self.last_read.routing

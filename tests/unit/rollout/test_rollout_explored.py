@@ -16,10 +16,15 @@ TIMES = int(os.environ.get("MODELOPS_EXPLORE", "1"))
 SEEDS = 25 * TIMES
 EVERY = 1 if TIMES > 1 else 5
 """The moves are injected at every n-th moment of the usual course."""
+MOST_MOVES = 90
+"""The usual course has fewer moves than this."""
 
 HUMANS = frozenset(
     {"abort", "delete", "recreate", "remove", "lower", "restore", "stable", "spoil", "foreign"}
 )
+STOPS = frozenset({"stop", "abort"})
+MANIFESTS = frozenset({"restore", "stable", "field"})
+"""GitOps applies the manifest of the beginning, and people edit and undo."""
 UNDOS = frozenset({"field", "direct"})
 SECOND = (objects.rollout("r2"),)
 AT_ONCE = (objects.rollout("r2", strategy={"immediate": {}}),)
@@ -47,6 +52,18 @@ SCENARIOS = {
     ),
     "two undos, an abort and a deletion": Scenario(
         later=UNDO, events=UNDOS | {"abort", "delete"}, event_count=3, takeovers=2
+    ),
+    "emergency stops and an undo": Scenario(
+        later=UNDO, events=STOPS, event_count=3, takeovers=2, lost_answers=1
+    ),
+    "emergency stops beside people and GitOps": Scenario(
+        later=SECOND, events=HUMANS | {"stop"}, event_count=3, takeovers=1, lost_answers=1
+    ),
+    "drift that is adopted": Scenario(
+        later=SECOND, events=MANIFESTS, event_count=4, takeovers=1, drift_policy="Adopt"
+    ),
+    "drift that is put back": Scenario(
+        later=SECOND, events=MANIFESTS, event_count=4, takeovers=1, drift_policy="Restore"
     ),
     "an operator that is away too long": Scenario(
         later=SECOND, events=frozenset({"silence", "foreign", "abort"}), event_count=2
@@ -112,11 +129,22 @@ INJECTED: tuple[Moves, ...] = (
     ("drill rollback",),
     ("drill rollback", "takeover stale"),
     ("takeover fresh", "drill rollback", "land 0"),
+    ("stop namespace",),
+    ("stop agent",),
+    ("stop namespace", *("answer rollouts/r1",) * 12),
+    ("stop agent", "lift agent"),
+    ("stop namespace", "takeover stale"),
+    ("takeover behind", "stop agent", "land 0"),
+    ("stop namespace", "field v1.0.0"),
+    ("stop agent", "direct undo"),
     ("lose rollouts/r1",),
     ("delay rollouts/r1",),
 )
 ONE = Scenario(
-    events=HUMANS | UNDOS | {"drill", "record", "silence"}, event_count=3, takeovers=1, lost_answers=1
+    events=HUMANS | UNDOS | {"drill", "record", "silence", "stop"},
+    event_count=3,
+    takeovers=1,
+    lost_answers=1,
 )
 
 ABORTING = ("abort r1", "watch rollouts/r1", "start rollouts/r1", *("answer rollouts/r1",) * 2)
@@ -151,7 +179,7 @@ def test_no_order_of_crashes_and_edits_breaks_a_property(name: str) -> None:
 
 @pytest.mark.parametrize("moves", INJECTED, ids=" + ".join)
 def test_the_rollout_ends_well_whenever_the_moves_happen(moves: Moves) -> None:
-    for at in range(INJECTED.index(moves) % EVERY, 60, EVERY):
+    for at in range(INJECTED.index(moves) % EVERY, MOST_MOVES, EVERY):
         failure = play_with_injection(ONE, at, moves)
         if failure is False:
             return
@@ -161,7 +189,7 @@ def test_the_rollout_ends_well_whenever_the_moves_happen(moves: Moves) -> None:
 
 @pytest.mark.parametrize("moves", LOST_RECORD, ids=" + ".join)
 def test_a_rebuilt_record_is_complete_whatever_the_next_leader_has_cached(moves: Moves) -> None:
-    for at in range(60):
+    for at in range(MOST_MOVES):
         failure = play_with_injection(ONE, at, (*moves, *REBUILD))
         if failure is False:
             return

@@ -11,14 +11,24 @@ from typing import Any
 import pytest
 from tests.unit.rollout.explorer import Moves, Scenario
 from tests.unit.rollout.playback import Failure, play_with_injection
+from tests.unit.rollout.test_rollout_explored import MOST_MOVES
 
 from modelops.domain import rollout as package
 from modelops.domain.agentmodel import decide as agentmodel_decide
-from modelops.domain.agentmodel import endpoints, orphans, record_steps, service_calls
+from modelops.domain.agentmodel import (
+    drift_held,
+    drift_policy,
+    endpoints,
+    orphans,
+    record_steps,
+    service_calls,
+)
+from modelops.domain.agentmodel.drift_held import commit_of
 from modelops.domain.plan import Plan, WriteFile, WriteRecord, WriteStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.rollout import abort, advance, agent_lock, decide, promotion, routing
 from modelops.domain.rollout.state import State
+from modelops.engine.stops import StopReader
 
 Patch = pytest.MonkeyPatch
 HUMANS = frozenset({"abort", "delete", "recreate", "remove", "lower", "restore", "stable"})
@@ -212,12 +222,42 @@ def deletes_endpoints_from_cached_copies(patch: Patch) -> None:
     replace_step(patch, endpoints.announce_deletions, None)
 
 
+def reads_the_stop_from_the_watch(patch: Patch) -> None:
+    """A raise is not preceded by a live read of the emergency stop."""
+
+    async def known_only(*_: object) -> bool:
+        return False
+
+    patch.setattr(StopReader, "forbids_raise", known_only)
+
+
+def puts_the_keys_back_each_time(patch: Patch) -> None:
+    """The record does not count how often the stable keys were put back."""
+    patch.setattr(drift_held, "commit_of", lambda record: f"{record.restored} again")
+    patch.setattr(drift_policy, "commit_of", lambda record: commit_of(record))
+
+
+def adopts_whatever_is_applied(patch: Patch) -> None:
+    """A version that an undo left is taken over."""
+    patch.setattr(drift_held, "undone_at", lambda *_: "")
+
+
 AGENT_MODEL, ROLLOUT = "agentmodels/docs", "rollouts/r1"
 
 CRASHES = Scenario(takeovers=1)
 LOSSES = Scenario(events=HUMANS | {"record"}, event_count=3, takeovers=1, lost_answers=1)
 SILENCE = Scenario(events=frozenset({"silence"}), event_count=1)
 PEOPLE = Scenario(events=HUMANS, event_count=3, takeovers=1)
+
+SETTLED: Moves = (
+    "watch configmaps/agents",
+    f"watch {AGENT_MODEL}",
+    "watch configmaps/docs-modelops-record",
+    f"start {AGENT_MODEL}",
+    *(f"answer {AGENT_MODEL}",) * 12,
+    "tick",
+)
+"""The AgentModel's reconcile, with everything that it can see."""
 
 # Each is played at every moment of the usual course.
 AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
@@ -269,6 +309,21 @@ AT_SOME_MOMENT: tuple[tuple[Callable[[Patch], None], Scenario, Moves], ...] = (
     (creates_endpoints_from_cached_copies, LOSSES, ("delete record", f"start {AGENT_MODEL}")),
     (renews_an_expired_block, SILENCE, ("silence",)),
     (deletes_endpoints_from_cached_copies, PEOPLE, ("abort r1",)),
+    (
+        reads_the_stop_from_the_watch,
+        Scenario(events=frozenset({"stop"}), event_count=1),
+        ("stop namespace", *(f"start {ROLLOUT}", *(f"answer {ROLLOUT}",) * 8, "tick") * 6),
+    ),
+    (
+        puts_the_keys_back_each_time,
+        Scenario(events=frozenset({"restore"}), event_count=2, drift_policy="Restore"),
+        (*SETTLED, "restore 0", *SETTLED, "restore 0", *SETTLED),
+    ),
+    (
+        adopts_whatever_is_applied,
+        Scenario(events=frozenset({"restore", "field"}), event_count=2, drift_policy="Adopt"),
+        ("remember file", *SETTLED, "field v1.0.0", *SETTLED, "restore 1", *SETTLED),
+    ),
     (leaves_orphan_routing, PEOPLE, ("remember file", "delete r1", *(f"answer {ROLLOUT}",) * 3, "restore 1")),
 )
 
@@ -281,7 +336,7 @@ def test_a_broken_rule_is_found(
     mutant: Callable[[Patch], None], scenario: Scenario, moves: Moves, monkeypatch: Patch
 ) -> None:
     mutant(monkeypatch)
-    for at in range(60):
+    for at in range(MOST_MOVES):
         found = play_with_injection(scenario, at, moves)
         if isinstance(found, Failure):
             return

@@ -57,12 +57,14 @@ class Watch:
         *,
         namespace: str | None = None,
         label_selector: str = "",
+        field_selector: str = "",
         project: Callable[[Json], Json] = lambda item: item,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self.resource = resource
         self.namespace = namespace
         self.label_selector = label_selector
+        self.field_selector = field_selector
         self._client = client
         self._handler = handler
         self._project = project
@@ -105,7 +107,10 @@ class Watch:
 
     async def _list(self) -> str:
         items, version = await self._client.list(
-            self.resource, namespace=self.namespace, label_selector=self.label_selector or None
+            self.resource,
+            namespace=self.namespace,
+            label_selector=self.label_selector or None,
+            field_selector=self.field_selector or None,
         )
         if version == _KIND_IS_NOT_SERVED:
             resource = f"{self.resource.plural}.{self.resource.group or 'core'}"
@@ -126,6 +131,8 @@ class Watch:
         }
         if self.label_selector:
             params["labelSelector"] = self.label_selector
+        if self.field_selector:
+            params["fieldSelector"] = self.field_selector
         path = collection_path(self.resource, self.namespace)
         transport = self._client.transport
         async with transport.stream(path, params=params, silence=self._silence) as response:
@@ -151,9 +158,8 @@ class Watch:
         return version
 
     def __str__(self) -> str:
-        return (
-            f"{self.resource.plural} ({self.namespace or 'all namespaces'}; {self.label_selector or 'all'})"
-        )
+        selected = self.label_selector or self.field_selector or "all"
+        return f"{self.resource.plural} ({self.namespace or 'all namespaces'}; {selected})"
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

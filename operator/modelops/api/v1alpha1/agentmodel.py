@@ -12,6 +12,8 @@ from modelops.api.v1alpha1.agent_evaluation import AgentEvaluation
 from modelops.api.v1alpha1.analysis_metrics import AgentAnalysis
 from modelops.api.v1alpha1.approval import ApprovalPolicy
 from modelops.api.v1alpha1.cel import Rule, immutable, matches, rules
+from modelops.api.v1alpha1.emergency_stop import EmergencyStop
+from modelops.api.v1alpha1.freeze import FreezeWindow
 from modelops.api.v1alpha1.history import HISTORY_LENGTH, AgentModelTransition
 from modelops.api.v1alpha1.judge import JudgeCalibration
 from modelops.api.v1alpha1.meta import (
@@ -328,6 +330,14 @@ _VERSION = r"^v[0-9]+\.[0-9]+\.[0-9]+(-rc\.[0-9]+)?$"
 _UNDO_ID = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 
 
+class DriftPolicy(StrEnum):
+    """What the operator does where somebody changes the stable keys of the agents' file."""
+
+    HOLD = "Hold"
+    ADOPT = "Adopt"
+    RESTORE = "Restore"
+
+
 class UndoRequest(ApiModel):
     """An undo that is asked for by the AgentModel itself, as by GitOps. Each id acts once."""
 
@@ -468,6 +478,24 @@ class AgentModelSpec(
         le=86400,
         description="Seconds that an undo waits for the endpoint of its version to start and answer. After that the "
         "undo ends, and the version that serves stays.",
+    )
+    stop: EmergencyStop | None = Field(
+        default=None,
+        description="Emergency stop of this agent: nothing new is started, and a canary goes back to stable. Undo goes "
+        "on. A namespace and the whole installation are stopped by a ConfigMap.",
+    )
+    drift_policy: DriftPolicy = Field(
+        default=DriftPolicy.HOLD,
+        description="What follows where somebody changes the stable keys of the agents' file. Hold says so and starts "
+        "no rollout. Adopt takes a version over that served before and that no undo left. Restore puts the keys back, "
+        "once after each promotion or undo.",
+    )
+    freeze: tuple[FreezeWindow, ...] = Field(
+        default=(),
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        description="Times in which no rollout begins, gets more sessions or is promoted. Going back, undo and "
+        "analysis go on.",
     )
 
 

@@ -20,6 +20,10 @@ file."""
 
 FIELD_MANAGER = "modelops-operator"
 INSTALLATION_CONFIG_MAP = "modelops-installation"
+STOP_CONFIG_MAP: Final = "modelops-stop"
+"""While a ConfigMap of this name exists, all agents of its namespace are stopped. It needs no label."""
+STOP_ALL_CONFIG_MAP: Final = "modelops-stop-all"
+"""While it exists in the operator's namespace, all agents of the installation are stopped."""
 LEASE: Final = "modelops-operator"
 """The lease of the leader, in the operator's namespace."""
 

@@ -450,7 +450,7 @@ class RolloutSpec(
         *PROMOTE_RULES,
     ),
 ):
-    """The desired state. Only `paused`, `promote`, `abort` and `approval` are mutable: to try again, make a new one."""
+    """The desired state. `paused`, `promote`, `abort`, `ignoreFreeze` and `approval` alone are mutable."""
 
     agent_model_ref: LocalReference = Field(
         description="AgentModel, in the same namespace, of the agent whose traffic moves."
@@ -496,6 +496,13 @@ class RolloutSpec(
     abort: bool = Field(
         default=False,
         description="Set to true to abort the rollout: all traffic goes back to stable. It cannot be unset.",
+    )
+    ignore_freeze: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=512,
+        description="Why this rollout goes on inside a freeze window of its AgentModel, such as an incident's number. "
+        "An emergency stop still holds it. It is empty unless a person decides so.",
     )
     requested_by: Username | None = Field(
         default=None,

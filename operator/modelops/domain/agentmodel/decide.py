@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from modelops.domain.agentmodel import (
     deletion,
+    drift_policy,
     drill,
     endpoints,
     orphans,
@@ -38,6 +39,7 @@ STEPS: tuple[Callable[[State], AgentModelPlan | None], ...] = (
     orphans.remove_orphan_routing,
     undo.accept_undo_of_spec,
     watch.watch_promotion,
+    drift_policy.follow_drift_policy,
     drill.rehearse_rollback,
     endpoints.keep_named_endpoints,
     endpoints.endpoints_are_unknown,

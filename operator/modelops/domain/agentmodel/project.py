@@ -26,7 +26,7 @@ from modelops.domain.agentmodel.readiness import drift_reason, first_problem, go
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.undo_endpoint import waiting_message
 from modelops.domain.agents_config_map import other_file_problem
-from modelops.domain.conditions import with_condition
+from modelops.domain.conditions import condition_of, with_condition
 from modelops.domain.drift import is_same_baseline
 from modelops.domain.kstatus import outlook_before_end, with_kstatus
 from modelops.domain.money import dollars, micro
@@ -268,6 +268,7 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
             if edit
             else ("BaselineIgnored", False, AgentModelReason.BaselineCurrent, "")
         )
+    found += stopped_condition(state)
     problem = first_problem(state)
     found.append(
         (
@@ -290,6 +291,14 @@ def current_conditions(state: State) -> tuple[Condition, ...]:
         )
     outlook = outlook_before_end(problem[0]) if problem else None
     return with_kstatus(result, outlook, generation=meta.generation, now=state.now)
+
+
+def stopped_condition(state: State) -> list[tuple[str, bool, AgentModelReason, str]]:
+    """Who stopped the agent, and why. An agent that was never stopped does not have the condition."""
+    if state.stop is not None:
+        return [("Stopped", True, AgentModelReason.EmergencyStop, state.stop.message)]
+    known = condition_of(state.agent_model.status.conditions, "Stopped") is not None
+    return [("Stopped", False, AgentModelReason.NotStopped, "")] if known else []
 
 
 def ignored_baseline_edit(state: State, record: Record) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.api.v1alpha1.trainingrun import TrainingRun
+from modelops.domain.agentmodel.drift_held import why_held
 from modelops.domain.agentmodel.state import State
 from modelops.domain.agentmodel.undo_endpoint import waiting_message
 from modelops.domain.agents_config_map import other_file_problem
@@ -77,7 +78,9 @@ def stable_drift(state: State) -> str | None:
     """`drift_between` for the AgentModel; None where the file or the record cannot be read."""
     if state.record is None or state.file is None:
         return None
-    return drift_between(state.record, state.file.entry, agent_model=state.agent_model.metadata.name)
+    drift = drift_between(state.record, state.file.entry, agent_model=state.agent_model.metadata.name)
+    held = why_held(state) if drift is not None else None
+    return f"{drift}. {held}" if held else drift
 
 
 def going_back(state: State) -> str | None:

@@ -15,6 +15,7 @@ from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.record import EndpointEntry, Record
 from modelops.domain.rollout.state import File
+from modelops.domain.stop import Stop
 from modelops.ports import AgentReports, Endpoint
 
 
@@ -28,6 +29,8 @@ class State:
     record_problem: str = ""
     older: str = ""
     """Name of an older AgentModel for the same agent in the same ConfigMap; empty where there is none."""
+    stop: Stop | None = None
+    """The emergency stop that holds the agent; None where none is set."""
     file: File | None = None
     file_problem: str = ""
     file_missing: bool = False

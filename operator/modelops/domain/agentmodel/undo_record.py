@@ -30,7 +30,7 @@ def record_after_undo(state: State, undo: Undo, target: Target, *, generation: i
         update={"since": old.since if stays else state.now.strftime("%Y-%m-%dT%H:%M:%SZ")}
     )
     changed = changed.with_(
-        endpoints=_endpoints_after(state, changed, old, target),
+        endpoints=endpoints_after(state, changed, old, target),
         stable=stable,
         previous=record.previous if stays else old,
         deployed_at=stable.since or record.deployed_at,
@@ -77,7 +77,7 @@ def _without_active(state: State, record: Record, active: ActiveRollout, undo: U
     return released_record(of_rollout, record, RolloutReason.LeftByUndo, left_words(undo.to))
 
 
-def _endpoints_after(state: State, record: Record, old: Target, target: Target) -> tuple[EndpointEntry, ...]:
+def endpoints_after(state: State, record: Record, old: Target, target: Target) -> tuple[EndpointEntry, ...]:
     """The undo's endpoint becomes stable's; the one that is left runs on for the rollback window."""
     window = timedelta(seconds=state.agent_model.spec.rollback_window_seconds)
     stop = (state.now + window).isoformat(timespec="seconds")

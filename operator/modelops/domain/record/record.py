@@ -73,6 +73,8 @@ class Record(RecordPart):
     """When the newest undo was accepted: another one that was asked for before that does nothing."""
     marked: int = 0
     """Generation of the newest mark of an undo in the agents' file that is on record."""
+    restored: str = ""
+    """The commit after which the stable keys were put back into the agents' file (`spec.driftPolicy` Restore), once."""
     watch: Watch | None = None
     """The watch after the newest promotion; None where none runs."""
     drill: Drill | None = None

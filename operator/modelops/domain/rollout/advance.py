@@ -57,6 +57,7 @@ def advance(
                 agent=state.require_record().agent,
                 purpose=f"canary of {state.rollout.metadata.name} at {weight} percent",
                 follows_new_intent=state.uid,
+                raises=True,
             ),
         ),
         requeue_after=0,
@@ -106,6 +107,7 @@ def finish_intended_write(state: State) -> RolloutPlan | None:
             agent=state.require_record().agent,
             purpose=f"intent {again.generation} again",
             follows_new_intent=state.uid if rebased else "",
+            raises=True,
         )
         commit = (
             (WriteRecord(record=promoted_record(state), purpose=f"commit {target.version}"),)

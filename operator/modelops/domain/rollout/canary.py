@@ -6,6 +6,7 @@ Only healthy time counts towards a pause, a canary without requests is never pro
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -35,6 +36,7 @@ from modelops.domain.rollout.analysis_summary import (
     judged,
     summarize_analysis,
 )
+from modelops.domain.rollout.freeze import freeze_of, message_of, seconds_left
 from modelops.domain.rollout.metrics import metrics_await_measurement, metrics_hold
 from modelops.domain.rollout.promote_request import following, is_opened, promotes_at_once
 from modelops.domain.rollout.promotion import promote
@@ -201,7 +203,12 @@ def take_next_step(state: State) -> RolloutPlan:
             return waiting
     position = following(state, steps)
     if position >= len(steps) or steps[position].set_weight is not None:
-        held = both_tracks_are_ill(state) or rest_is_not_approved(state) or metrics_await_measurement(state)
+        held = (
+            both_tracks_are_ill(state)
+            or rest_is_not_approved(state)
+            or metrics_await_measurement(state)
+            or rollout_is_frozen(state)
+        )
         if held is not None:
             return held
     if position >= len(steps):
@@ -256,6 +263,18 @@ def both_tracks_are_ill(state: State) -> RolloutPlan | None:
     if result.health is not Health.BOTH_ILL:
         return None
     return hold_step(state, result.reason, result.message, after=state.settings.poll_seconds)
+
+
+def rollout_is_frozen(state: State) -> RolloutPlan | None:
+    """No raise and no promotion begins inside a freeze window; the weight stays, and the analysis goes on."""
+    freeze = freeze_of(state)
+    if freeze is None:
+        return None
+    after = min(state.settings.poll_seconds, seconds_left(state, freeze))
+    plan = wait_in_phase(
+        state, RolloutPhase.PROGRESSING, RolloutReason.Frozen, message_of(state, freeze), after=after
+    )
+    return replace(plan, steps=(*plan.steps, CountHealthyTime(healthy=False)))
 
 
 def seconds_to_propagate(state: State) -> int | None:

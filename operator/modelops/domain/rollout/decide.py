@@ -21,6 +21,7 @@ from modelops.domain.rollout import (
     metrics,
     preconditions,
     review,
+    stop,
     undo,
 )
 from modelops.domain.rollout.actions import RolloutPlan
@@ -32,9 +33,11 @@ STEPS: tuple[Callable[[State], RolloutPlan | None], ...] = (
     completion.adopt_recorded_end,
     undo.undo_is_carried_out,
     abort.abort_if_requested,
+    stop.abort_if_stopped,
     preconditions.agent_model_is_missing,
     undo.ask_for_undo,
     evaluation.evaluation_check_is_running,
+    stop.wait_while_stopped,
     agent_lock.ensure_agent_locked,
     review.release_agent_for_review,
     deadline.enforce_deadline,

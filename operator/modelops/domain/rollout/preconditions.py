@@ -14,6 +14,7 @@ from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.candidate import candidate_field
 from modelops.domain.rollout.evaluation import discard_evaluation_check, is_proven
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.freeze import agent_is_frozen
 from modelops.domain.rollout.routing_write import try_every_edit
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
@@ -262,6 +263,7 @@ PRECONDITIONS: tuple[Callable[[State, Target], RolloutPlan | None], ...] = (
     another_rollout_is_active,
     another_one_is_first,
     promotion_is_watched,
+    agent_is_frozen,
     agents_file_is_not_usable,
     pods_miss_changes,
     stable_has_drifted,

@@ -56,6 +56,7 @@ def promote(state: State) -> RolloutPlan:
                 agent=state.require_record().agent,
                 purpose=f"promote {target.version}",
                 follows_new_intent=state.uid,
+                raises=True,
             ),
             WriteRecord(record=promoted_record(state), purpose=f"commit {target.version}"),
         ),

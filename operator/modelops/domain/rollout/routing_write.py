@@ -34,12 +34,13 @@ def write_routing(
     agent: str,
     purpose: str,
     follows_new_intent: str = "",
+    raises: bool = False,
     restores_stable: bool = False,
 ) -> WriteFile:
     """The write of the desired routing into `agents.yaml`, conditional on the file as it was read.
 
     `follows_new_intent`: uid of the rollout whose intent this plan writes from scratch just before; only such a write
-    may be rebased (protocol, Advance 4).
+    may be rebased (protocol, Advance 4). `raises`: it gives sessions to a candidate, so a stop forbids it.
 
     Raises:
         UneditableAgentsFile: the file cannot be changed without touching what belongs to other people.
@@ -48,6 +49,7 @@ def write_routing(
         text=render(desired, file=file, agent=agent),
         purpose=purpose,
         intended=(follows_new_intent, file.entry.routing) if follows_new_intent else None,
+        raises=raises,
         restores_stable=restores_stable,
     )
 

@@ -16,6 +16,7 @@ from modelops.domain.established import require_established
 from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.metrics.counting import MetricReading
 from modelops.domain.record import ActiveRollout, Record, Target
+from modelops.domain.stop import Stop
 from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState
 
 
@@ -87,6 +88,8 @@ class State:
     """The Rollout that has the agent lock, this one included; None where none has, or its object does not exist."""
     waiting: tuple[Rollout, ...] = ()
     """The other Rollouts of this AgentModel that have not ended and have no lock; empty once this one has begun."""
+    stop: Stop | None = None
+    """The emergency stop that holds the agent; None where none is set."""
     older_owner: str = ""
     """Name of an older AgentModel for the same agent in the same ConfigMap; empty where there is none."""
     file_refusal: str = ""

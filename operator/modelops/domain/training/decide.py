@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from modelops.domain.plan import Plan
 from modelops.domain.status import with_generation_observed
+from modelops.domain.training import stop
 from modelops.domain.training.actions import TrainingPlan
 from modelops.domain.training.outcome import conclude, ending, finished_run, follow, retry, verification
 from modelops.domain.training.preparation import (
@@ -23,6 +24,7 @@ Step = Callable[[State], TrainingPlan | None]
 
 BEFORE_THE_INTENT: tuple[Step, ...] = (
     retry.run_is_suspended,
+    stop.wait_while_stopped,
     approval.end_unapproved_run,
     prerequisites.jobs_are_disabled,
     prerequisites.prompt_contract_is_missing,
@@ -45,6 +47,7 @@ BEFORE_THE_INTENT: tuple[Step, ...] = (
 
 BEFORE_ANOTHER_INTENT: tuple[Step, ...] = (
     retry.run_is_suspended,
+    stop.wait_while_stopped,
     retry.backoff_has_not_elapsed,
     approval.end_unapproved_run,
     prerequisites.jobs_are_disabled,

@@ -14,6 +14,7 @@ from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.job_report import JobReport
 from modelops.domain.reasons import TrainingReason
 from modelops.domain.record import Record
+from modelops.domain.stop import Stop
 from modelops.domain.training.preparation.tokenizer import TokenizerFiles
 from modelops.ports import AttemptClaim, Flavor, Job, ModelInfo, ProgramState, PublishedModel
 
@@ -71,6 +72,8 @@ class State:
     settings: TrainingSettings
     agent_model: AgentModel | None
     record: Record | None
+    stop: Stop | None = None
+    """The emergency stop that holds the agent; None where none is set."""
     secret_problem: str = ""
     can_clean_up: bool = False
     """Whether a token is available to stop billed jobs although the Secret is not usable."""

@@ -143,6 +143,8 @@ def _add_agent(exposition: Exposition, item: Json) -> None:
         milliseconds = number(drill, f"{stage}Milliseconds")
         if milliseconds is not None:
             exposition.add(families.DRILL_SECONDS, f"{labels},{label('stage', stage)}", milliseconds / 1000)
+    stopped = condition(part(item, "status"), "Stopped") or {}
+    exposition.add(families.AGENT_STOPPED, labels, int(stopped.get("status") == "True"))
     budget = number(part(part(item, "spec"), "budget"), "monthlyUSD")
     exposition.add(families.BUDGET, labels, 100.0 if budget is None else budget)
 

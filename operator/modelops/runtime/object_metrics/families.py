@@ -37,6 +37,7 @@ FAMILIES: Final[list[Family]] = []
 AGENT_READY: Final = _gauge(
     "agent_ready", (*_AGENT, "reason"), "1 if the condition Ready of the AgentModel is True, else 0."
 )
+AGENT_STOPPED: Final = _gauge("agent_stopped", _AGENT, "1 while an emergency stop holds the agent, else 0.")
 
 # Money.
 SPEND: Final = _gauge(

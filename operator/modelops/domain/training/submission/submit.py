@@ -35,6 +35,7 @@ from modelops.domain.training.status import (
     with_phase,
     with_status,
 )
+from modelops.domain.training.stop import wait_while_stopped
 from modelops.domain.training.submission.checkpoints import STEPS_KEY, checkpoint_steps
 from modelops.domain.versions import next_version
 
@@ -255,7 +256,7 @@ def adopt_or_resubmit(state: State, job: JobStatus) -> TrainingPlan:
         )
         phase = state.run.status.phase
         return wait_in_phase(state, phase, TrainingReason.AgentModelNotFound, message, after=RETRY_SECONDS)
-    return resubmit(state, job)
+    return wait_while_stopped(state) or resubmit(state, job)
 
 
 def resubmit(state: State, job: JobStatus) -> TrainingPlan:
