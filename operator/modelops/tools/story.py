@@ -46,6 +46,8 @@ _TITLES: Final[dict[str, str]] = {
     RolloutReason.Watching: "pause",
     RolloutReason.Paused: "held by a person",
     RolloutReason.BothTracksIll: "both tracks ill",
+    RolloutReason.MetricInconclusive: "inconclusive",
+    RolloutReason.MetricUnavailable: "cannot be measured",
     RolloutReason.Aborting: "abort",
     RolloutReason.GoingBack: "goes back",
     RolloutReason.Promoting: "promotion",

@@ -20,6 +20,7 @@ from tests.unit.rollout.rollout_driver import (
     rollout_state,
 )
 
+from modelops.api.v1alpha1.step_requests import PromoteRequest
 from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.metrics.counting import MetricReading
 from modelops.domain.rollout.actions import RolloutFact
@@ -171,6 +172,28 @@ def test_argo_2866_and_3015_a_person_pauses_and_resumes_to_measure_again() -> No
     driver.edit_spec(paused=False)
     driver.run_until(has_ended)
     assert driver.reason == "Promoted"
+
+
+@pytest.mark.parametrize(
+    ("reading", "reason"),
+    [
+        ({"value": 0.07}, "Promoted"),
+        ({"value": 0.5}, "MetricFailed"),
+        ({"problem": "no data"}, "MetricUnavailable"),
+    ],
+)
+def test_who_promotes_at_once_answers_what_is_inconclusive_and_nothing_else(
+    reading: dict[str, Any], reason: str
+) -> None:
+    driver = driver_with().run_until(is_watching)
+    measure(driver, 0.07)
+    steps(driver, 12)
+    assert driver.reason == "MetricInconclusive"
+    measure(driver, **reading)
+    steps(driver, 12)
+    driver.edit_spec(promote=PromoteRequest(full=True))
+    steps(driver, 30)
+    assert driver.reason == reason
 
 
 def test_argo_261_a_metric_that_stays_inconclusive_does_not_write_again_and_again() -> None:

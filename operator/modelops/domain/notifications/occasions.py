@@ -30,6 +30,7 @@ _AFFECTED_SESSIONS: Final = frozenset(
     {
         RolloutReason.ErrorRateBreached,
         RolloutReason.LatencyBreached,
+        RolloutReason.MetricFailed,
         RolloutReason.CanaryUnreachable,
         RolloutReason.CanaryExpired,
         RolloutReason.RoutingMismatch,

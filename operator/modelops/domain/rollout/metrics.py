@@ -20,6 +20,7 @@ from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import CountHealthyTime, RolloutFact, RolloutPlan
 from modelops.domain.rollout.analysis_summary import analysis_at_abort
 from modelops.domain.rollout.metric_state import Watched, due_metrics, watched_metrics
+from modelops.domain.rollout.promote_request import promotes_at_once
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
 from modelops.grammar import counted as counted_words
@@ -67,7 +68,7 @@ def metrics_hold(state: State) -> RolloutPlan | None:
     """Keeps time from counting while a metric is not measured, or a person must say what follows from it."""
     silent = False
     for one in _deciding(state):
-        if one.now.inconclusive > one.metric.inconclusive_limit:
+        if one.now.inconclusive > one.metric.inconclusive_limit and not promotes_at_once(state):
             return _hold(state, RolloutReason.MetricInconclusive, inconclusive_words(one))
         late = is_overdue(one.metric, one.now, state.now)
         if late or one.now.consecutive_errors > one.metric.consecutive_error_limit:
@@ -82,7 +83,9 @@ def metrics_await_measurement(state: State) -> RolloutPlan | None:
     for one in _deciding(state):
         now = one.now
         of_step = now.measured_at is not None and (began is None or now.measured_at >= began)
-        if now.phase is MetricPhase.SUCCESSFUL and of_step:
+        # Who promotes at once has answered what is inconclusive; what cannot be measured stays unknown.
+        enough = now.phase is MetricPhase.INCONCLUSIVE and promotes_at_once(state)
+        if (now.phase is MetricPhase.SUCCESSFUL or enough) and of_step:
             if one.due_since(now, state.now) is None:
                 continue
             return _hold(state, None, "")  # The next answer is on its way.
@@ -138,8 +141,8 @@ def inconclusive_words(one: Watched) -> str:
     times = counted_words(now.inconclusive, "measurement")
     return (
         f"metric {metric.name} is inconclusive: {now.message} ({times}, {metric.inconclusive_limit} allowed). The "
-        "weight stays and nothing is promoted until a person decides: set spec.abort to go back, or pause and resume "
-        "the rollout to measure again"
+        "weight stays and nothing is promoted until a person decides: set spec.abort to go back, pause and resume the "
+        "rollout to measure again, or set spec.promote.full to promote it all the same"
     )
 
 
