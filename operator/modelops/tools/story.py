@@ -45,6 +45,7 @@ _TITLES: Final[dict[str, str]] = {
     RolloutReason.Advancing: "weight",
     RolloutReason.Watching: "pause",
     RolloutReason.Paused: "held by a person",
+    RolloutReason.WaitingForPromotion: "waits for promote",
     RolloutReason.BothTracksIll: "both tracks ill",
     RolloutReason.MetricInconclusive: "inconclusive",
     RolloutReason.MetricUnavailable: "cannot be measured",

@@ -121,6 +121,8 @@ def test_the_signature_is_that_of_the_specifications_example() -> None:
         ("Rollout", an_entry("OverBudget", "Failed"), "warning"),
         ("Rollout", an_entry("AbortedByUser", "Aborted"), "warning"),
         ("Rollout", an_entry("Aborting", "Progressing"), None),
+        ("Rollout", an_entry("WaitingForPromotion", "Progressing"), "warning"),
+        ("Rollout", an_entry("MetricFailed"), "critical"),
         ("Rollout", an_entry("Watching", "Progressing"), None),
         ("Rollout", an_entry("TokenRefused", "Evaluating"), "warning"),
         ("Rollout", an_entry("ApprovalStale", "AwaitingApproval"), None),

@@ -128,6 +128,12 @@ def _commands(
         )
     if isinstance(value, Rollout) and entry.phase == "Succeeded" and entry.reason != "EvaluatedOnly":
         return (("Go back", f"modelops rollback {of_agent} -n {place}"), explain)
+    if entry.reason == "WaitingForPromotion":
+        return (
+            ("Let it go on", f"modelops promote {name} -n {place}"),
+            ("Abort it", f"modelops abort {name} -n {place}"),
+            explain,
+        )
     if entry.reason == "Paused":
         return (
             ("Let it go on", f"modelops resume {name} -n {place}"),

@@ -93,6 +93,8 @@ def occasion_of(kind: str, entry: Transition, *, undo: bool = False) -> Occasion
         return _ROLLOUT_ENDS[entry.phase]
     if entry.reason == RolloutReason.BothTracksIll:
         return Occasion(severity=Severity.WARNING, what="holds: both tracks are ill")
+    if entry.reason == RolloutReason.WaitingForPromotion:
+        return Occasion(severity=Severity.WARNING, what="waits for a promotion", asks_a_person=True)
     if entry.reason == RolloutReason.Paused:
         return Occasion(severity=Severity.INFO, what="is paused", asks_a_person=True)
     return _WAITS if entry.reason in ROLLOUT_NEEDS_A_PERSON else None
