@@ -21,7 +21,7 @@ from modelops.localcluster import start_cluster
 ROW_SECONDS = 240.0
 TOTAL_SECONDS = 560.0
 """A row that has not started by then is not measured."""
-ONLY_BY_NAME = ("node",)
+ONLY_BY_NAME = ("node", "delivery")
 """Rows that are measured only where they are named; each takes as long as its module's SECONDS."""
 LOOPBACK = {
     "NO_PROXY": "127.0.0.1,localhost",
@@ -40,6 +40,7 @@ ROWS: dict[str, str] = {
     "following": "following",
     "writes": "writes",
     "aborts": "aborts",
+    "delivery": "delivery",
     "submissions": "submissions",
     "restart": "restart",
     "training": "training",
@@ -75,7 +76,7 @@ async def measure_rows(names: list[str]) -> list[Row]:
                 ):
                     rows += await row_module.measure(env)
             except Exception as error:  # noqa: BLE001 - the table has the error, and the other rows go on
-                if not isinstance(error, TimeoutError):
+                if not isinstance(error, TimeoutError) or str(error):
                     traceback.print_exc()
                 problem = f"{type(error).__name__} {error}".strip().splitlines()[0][:90]
                 rows.append(Row(name=name, measured=f"not measured: {problem}", limit_missed=True))
