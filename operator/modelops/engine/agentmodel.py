@@ -109,6 +109,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
         if loaded is None:
             return None
         item, agent = loaded
+        began = self._clock.monotonic()
         record_item, record, record_problem = await self._reader.record(namespace, name)
         where = location_of(agent, record)
         file_item, file, file_problem = await self._reader.file(
@@ -166,6 +167,7 @@ class AgentModelReconciler(Reconciler[State, AgentModelAction, AgentModelFact, M
             record_ref=self._reader.record_reference(namespace, name),
             file_ref=(namespace, where.config_map, where.key),
             agent=agent.spec.agent,
+            began=began,
         )
 
     def _drill_memory(self, agent: AgentModel, record: Record | None, reports: AgentReports) -> Memory:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from tests.unit.agentmodel.test_agentmodel_decide import AgentModelDriver, agent_driver_at, agent_model_state
 from tests.unit.rollout import objects
+from tests.unit.rollout.explorer import RECORD_NAME, Run, Scenario
+from tests.unit.rollout.playback import next_usual_move
 from tests.unit.rollout.rollout_driver import (
     HEALTHY,
     RolloutDriver,
@@ -199,3 +201,23 @@ def test_a_rollout_after_a_drill_runs_over_its_block() -> None:
     assert agent.state.file is not None
     driver = RolloutDriver(rollout_state(record=agent.record, file=agent.state.file)).run_until(has_ended)
     assert driver.phase == "Succeeded"
+
+
+def test_the_real_reconciler_times_the_write_from_its_decision() -> None:
+    """The explorer's operator carries a drill out, on a clock that only the test moves."""
+    run = Run(Scenario(events=frozenset({"drill"}), event_count=1))
+    for _ in range(400):
+        move = next_usual_move(run)
+        if move is None:
+            break
+        run.play(move)
+    assert run.play("drill rollback")
+    for _ in range(100):
+        if RECORD_NAME in run.server.objects and run.record().last_drill is not None:
+            break
+        run.play(next_usual_move(run) or "tick")
+    done = run.record().last_drill
+    assert done is not None
+    assert (done.outcome, done.agents) == ("Confirmed", 2)
+    assert done.write_ms is not None
+    assert done.write_ms < 60_000
