@@ -127,3 +127,21 @@ def test_a_window_that_is_edited_is_followed_and_shown() -> None:
     assert "until 2025-12-10T09:30:00Z" in driver.message
     freeze(driver)
     assert driver.run_until(has_ended).reason == "Promoted"
+
+
+def test_a_frozen_rollout_does_not_supersede_the_active_one() -> None:
+    active = RolloutDriver(rollout_state()).run_until(at_weight(20))
+    item = objects.rollout(
+        "r2", created=active.state.now, strategy={**objects.canary(), "onActive": "Supersede"}
+    )
+    state = rollout_state(
+        item,
+        agent=FROZEN,
+        record=active.state.record,
+        file=active.state.file,
+        active_rollout=active.state.rollout,
+        now=active.state.now,
+    )
+    newer = RolloutDriver(state).run_until_idle()
+    assert newer.reason == "Frozen"
+    assert all(not written.startswith("latch") for written in newer.written)

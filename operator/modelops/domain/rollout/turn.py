@@ -29,6 +29,7 @@ _IN_LINE: Final = frozenset(
         RolloutReason.WaitingForUndo.value,
         RolloutReason.WatchingPromotion.value,
         RolloutReason.EvaluationPlanned.value,
+        RolloutReason.EmergencyStop.value,
     }
 )
 
