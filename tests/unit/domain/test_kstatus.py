@@ -35,6 +35,8 @@ from modelops.ports import TrackCounters
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 HELD = {
+    "EmergencyStop",
+    "Frozen",
     "TrainingReason.NeedsApproval",
     "TrainingReason.ApprovalStale",
     "TrainingReason.SelfApproval",
