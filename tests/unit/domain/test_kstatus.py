@@ -35,8 +35,9 @@ from modelops.ports import TrackCounters
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 HELD = {
-    "EmergencyStop",
-    "Frozen",
+    "TrainingReason.EmergencyStop",
+    "RolloutReason.EmergencyStop",
+    "RolloutReason.Frozen",
     "TrainingReason.NeedsApproval",
     "TrainingReason.ApprovalStale",
     "TrainingReason.SelfApproval",
