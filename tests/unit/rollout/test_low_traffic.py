@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 from tests.simulation.fleet import BEFORE, QUIET, Clock
 from tests.unit.rollout import objects, sessions
 from tests.unit.rollout.rollout_driver import HEALTHY, RolloutDriver, has_ended, parsed, rollout_state
@@ -142,7 +143,8 @@ def test_a_question_that_nobody_answers_ends_on_stable_when_the_paid_time_ends()
     driver = run(rollout_with(agent := Agent(3)), agent)
     status = driver.state.rollout.status
     assert (driver.phase, driver.reason) == ("Aborted", "DeadlineExceeded")
-    assert status.forecast is not None and status.forecast.may_ask_a_person
+    assert status.forecast is not None
+    assert status.forecast.may_ask_a_person
     assert driver.state.record is not None
     assert driver.state.record.stable.version == "v1.0.0"
 
@@ -174,7 +176,8 @@ def test_minrequests_that_are_written_stay_strict() -> None:
     driver = run(rollout_with(agent := Agent(30), analysis={"minRequests": 50}), agent)
     assert (driver.phase, driver.reason) == ("Aborted", "DeadlineExceeded")
     forecast = driver.state.rollout.status.forecast
-    assert forecast is not None and "minRequests 50 will hardly be reached" in forecast.message
+    assert forecast is not None
+    assert "minRequests 50 will hardly be reached" in forecast.message
 
 
 def test_a_thousand_sessions_a_second_take_the_usual_time() -> None:
@@ -201,8 +204,6 @@ def test_a_thousand_sessions_a_second_take_the_usual_time() -> None:
 
 
 def test_the_proposal_for_thirty_sessions_a_day_is_accepted_and_excludes_five_points() -> None:
-    import yaml
-
     state = rollout_state(
         objects.rollout(**DEFAULTS), traffic=AgentTraffic(sessions=210, failed=0, seconds=7 * 86400)
     )
@@ -210,7 +211,7 @@ def test_the_proposal_for_thirty_sessions_a_day_is_accepted_and_excludes_five_po
     assert "20 % for 1 day sees 6 canary sessions" in forecast.message
     assert "fewer than 42 in 100 fail" in forecast.message
     assert "50 % for 5 days would see 75 and exclude 5 points" in forecast.message
-    pasted = parsed(Rollout, objects.rollout(**{**DEFAULTS, **yaml.safe_load(forecast.proposal)}))
+    pasted = parsed(Rollout, objects.rollout(**{**DEFAULTS, **YAML(typ="safe").load(forecast.proposal)}))
     assert pasted.spec.strategy.canary is not None
     again = make_forecast(replace(state, rollout=pasted))
     assert (again.steps[0].excluded_points, again.proposal) == (5, "")

@@ -612,6 +612,11 @@ class RolloutOffer(StatusModel):
         description="Requests a day from which the candidate's endpoint is cheaper than the stable model. Empty if the "
         "stable model has an endpoint of its own, or the price of its requests is not known.",
     )
+    forecast: str = Field(
+        default="",
+        max_length=1024,
+        description="What the canary will see, from status.forecast. Empty without a canary, and for a promotion.",
+    )
     why: str = Field(default="", max_length=1024, description="Why a person must approve, for people.")
     asked_at: datetime = Field(
         description="Time of the first offer; an offer that is renewed keeps it. After a week without an approval the "

@@ -69,8 +69,13 @@ def known(state: State) -> str:
     if bad:
         words = f"{number}, {bad:,} bad (stable {stable[_FLAG]:,} of {stable[0]:,})"
     else:
-        below = rate_below_with(0, seen)
-        words = f"{number}, none bad" + (f": fewer than {below} in 100 fail" if below < 100 else "")
+        # A session that began just now may still fail, so it is no evidence yet.
+        ended = evidence.settled[0]
+        below = rate_below_with(0, ended)
+        words = f"{number}, none bad"
+        if below < 100:
+            which = "" if ended == seen else f" ({ended:,} began over 15 minutes ago)"
+            words = f"{words}{which}: fewer than {below} in 100 fail"
     if evidence.excluded_points == 5:
         return f"{words}. It is at most 5 points worse"
     most = f"It is at most {evidence.excluded_points} points worse. " if evidence.excluded_points else ""
