@@ -13,6 +13,7 @@ from tests.patience import deadline_after
 from tests.unit.evaluation.asked import ARM, request
 
 from modelops.evaluation.baseline_use import baseline_use
+from modelops.evaluation.recent_sessions import recent_sessions
 from modelops.sandbox.client import SandboxInfo
 
 Unique = Callable[[str], str]
@@ -25,7 +26,9 @@ def program(sandbox: SandboxInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", sandbox.openrouter_key)
 
 
-def trace(client: Client, project: str, *, times: int, usage: dict[str, Any]) -> None:
+def trace(
+    client: Client, project: str, *, times: int, usage: dict[str, Any], thread: str | None = None
+) -> None:
     @traceable(run_type="llm", name="call", client=client)
     def call() -> dict[str, object]:
         return {"text": "yes", "usage_metadata": usage}
@@ -34,7 +37,8 @@ def trace(client: Client, project: str, *, times: int, usage: dict[str, Any]) ->
     def agent() -> str:
         return str(call()["text"])
 
-    with tracing_context(enabled=True, project_name=project):
+    metadata = {"thread_id": thread} if thread else None
+    with tracing_context(enabled=True, project_name=project, metadata=metadata):
         for _ in range(times):
             agent()
     client.flush(timeout=10)
@@ -109,3 +113,17 @@ def test_a_service_that_is_down_ends_no_check(
     found = baseline_use(asked(sandbox, unique("docs")))
     assert (found.requests, found.usd) == (None, None)
     assert "is not known: LangSmith at http://127.0.0.1:1" in found.message
+
+
+def test_runs_of_one_thread_are_one_session_for_the_forecast(
+    sandbox: SandboxInfo, tracer: Client, unique: Unique
+) -> None:
+    project = unique("docs")
+    trace(tracer, project, times=2, usage={})
+    trace(tracer, project, times=3, usage={}, thread="a")
+    found = recent_sessions(asked(sandbox, project))
+    assert found is not None
+    assert (found["sessions"], found["failed"], found["seconds"]) == (3, 0, 7 * 86400)
+    assert "a run without a thread counted as a session" in found["message"]
+    assert recent_sessions(asked(sandbox, unique("none"))) is None
+    assert recent_sessions(asked(sandbox, None)) is None

@@ -118,7 +118,9 @@ async def test_a_better_model_is_trained_evaluated_promoted_and_rolled_back(
     entry = record.registry()["docs"]["history"][0]
     assert (entry["version"], entry["deployment_status"]) == ("v1.1.0", "deployed")
     assert entry["eval_scores"]["accuracy"] > 0
-    verdict, end = status(rollout)["evaluation"], f"v1.1.0 ({repo}) is stable; v1.0.0 is kept for an undo"
+    verdict = status(rollout)["evaluation"]
+    end = next(c["message"] for c in status(rollout)["conditions"] if c["type"] == "Ready")
+    assert end.startswith(f"v1.1.0 ({repo}) is stable; v1.0.0 is kept for an undo")
     events = await event_messages(env, rollout, last=end)
     story = await kubectl_describe(kubectl, env, f"{ROLLOUT}/second")
     for words in (

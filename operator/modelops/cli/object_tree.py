@@ -102,6 +102,8 @@ def _rollout_lines(rollout: Rollout) -> list[tuple[str, str]]:
         lines.append(("steps", _steps(canary.steps, status.step, healthy, status.phase)))
     elif status.weight:
         lines.append(("traffic", f"{bar(status.weight)} {status.weight} % of the sessions"))
+    if status.forecast is not None and status.forecast.message:
+        lines.append(("forecast", escape(status.forecast.message)))
     if status.analysis is not None:
         for title, track in (("stable", status.analysis.stable), ("canary", status.analysis.canary)):
             if track is not None:

@@ -32,6 +32,7 @@ The API server adds them to objects that are older than the field, and the work 
 FORMER_DEFAULTS: Mapping[tuple[str, str], Any] = {
     ("evaluation", "marginPoints"): "5",
     ("evaluation", "scorer"): {"type": "exact", "threshold": "1"},
+    ("analysis", "minRequests"): 50,
 }
 """Fields inside the spec that had a default, which the API server has added to older objects, and have none any more.
 

@@ -9,7 +9,7 @@ from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.domain.rollout.state import File
 from modelops.engine.cluster_reader import SUB_PATH_REMEDY, ClusterReader
 from modelops.engine.pod_touches import PodTouches
-from modelops.ports import AgentReports, LatencyLimits, Reports
+from modelops.ports import AgentReports, AgentTraffic, LatencyLimits, Reports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,10 @@ class AgentProcesses:
             pods=self.reader.expected_pods(namespace, agent),
             present=self.reader.present_pods(namespace, agent),
         )
+
+    def traffic(self, namespace: str, name: str) -> AgentTraffic | None:
+        """The sessions of the agent `name` since the operator listens, of 7 days at most."""
+        return self.reports.traffic(namespace, name)
 
     def unconfirmed(
         self, namespace: str, agent: AgentModel | None, name: str, *, generation: int

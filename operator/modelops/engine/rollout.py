@@ -163,6 +163,9 @@ class RolloutReconciler(Reconciler[State, RolloutAction, RolloutFact, Memory]):
             secret_problem=problem,
             reports=reports,
             evidence=evidence,
+            traffic=self._agents.traffic(namespace, record.agent)
+            if record is not None and rollout.status.forecast is None
+            else None,
             measurements=self._measurements(state, memory, reports, evidence),
         )
         return ReconcileContext(

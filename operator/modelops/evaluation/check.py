@@ -23,6 +23,7 @@ from modelops.evaluation.model_client import permanent_refusal, read_api_key
 from modelops.evaluation.price_list import NoAnswer, answer_to, listings_asked_once, model_listing
 from modelops.evaluation.production.sample import read_sample
 from modelops.evaluation.questions import read_questions
+from modelops.evaluation.recent_sessions import recent_sessions
 from modelops.evaluation.request import ARMS, Arm, ArmName, Request
 from modelops.evaluation.similarity import EMBEDDINGS_KEY, embeddings_address
 from modelops.workdir import ProgramFailure, WorkDir, run_program
@@ -57,6 +58,7 @@ def check_evaluation(work: WorkDir) -> dict[str, Any]:
         "as_of": dataset.as_of,
         "findings": findings,
         "baseline_use": baseline_use(request).wire(),
+        "recent_sessions": recent_sessions(request),
         "look_findings": look_findings(request, looks),
         "plan": _plan(
             request, len(questions), first_look=first_look_examples(looks), production=len(production)

@@ -20,6 +20,7 @@ from modelops.ports.notifications import NotificationSender, SendResult
 from modelops.ports.programs import ProgramOwner, Programs, ProgramSecret, ProgramState
 from modelops.ports.reports import (
     AgentReports,
+    AgentTraffic,
     LatencyLimits,
     Reports,
     SessionReports,
@@ -31,6 +32,7 @@ from modelops.ports.traces import Traces
 __all__ = [
     "NOT_CREATED",
     "AgentReports",
+    "AgentTraffic",
     "AttemptClaim",
     "Clock",
     "ClusterJobSettings",

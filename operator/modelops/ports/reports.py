@@ -97,6 +97,15 @@ class AgentReports:
     """
 
 
+@dataclass(frozen=True, kw_only=True)
+class AgentTraffic:
+    """How many sessions an agent began, and how many of them had an error, in the last seconds."""
+
+    sessions: int
+    failed: int
+    seconds: float
+
+
 class Reports(Protocol):
     """Reports of the agents' processes, which the operator keeps."""
 
@@ -129,3 +138,6 @@ class Reports(Protocol):
 
     def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
         """Pods, or processes, that never see a change of the file, because of how it is mounted; at most five."""
+
+    def traffic(self, namespace: str, agent: str) -> AgentTraffic | None:
+        """The agent's sessions since the operator listens, of 7 days at most; None where nothing reports sessions."""

@@ -194,6 +194,7 @@ def describe_rollout(rollout: Rollout, offer: RolloutOffer) -> list[tuple[str, s
         ("why", offer.why),
         ("evaluation", f"up to ${offer.evaluation_usd}{of_which(offer)}"),
         ("canary", f"up to ${offer.canary_usd}"),
+        *([("sessions", offer.forecast)] if offer.forecast else []),
         ("together", f"up to ${offer.high_usd}; spec.maxUSD is ${spec.max_usd}"),
     ]
     if offer.standing_usd_per_month is not None:

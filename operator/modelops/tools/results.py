@@ -146,6 +146,10 @@ class Deployment(Result):
     )
     created: bool
     message: str
+    forecast: str = Field(
+        default="",
+        description="How many sessions the canary will see, what they could show, and which steps would show more.",
+    )
     metrics: tuple[str, ...] = Field(
         default=(),
         description="Metrics of Prometheus and LangSmith that judge the canary, one sentence each.",

@@ -389,6 +389,7 @@ def deployment_of(rollout: Rollout, agent: AgentModel, *, created: bool) -> Depl
         awaits_promotion=status.reason == RolloutReason.WaitingForPromotion.value,
         created=created,
         message=what_happens(rollout) + following,
+        forecast=status.forecast.message if status.forecast is not None else "",
         metrics=metric_lines(rollout),
     )
 

@@ -200,6 +200,9 @@ class ReportsOf:
     def summary(self, *_: Any, **__: Any) -> AgentReports:
         raise AssertionError("the counters are not looked at")
 
+    def traffic(self, *_: Any) -> None:
+        return None
+
     def unconfirmed(self, *_: Any, **__: Any) -> tuple[str, ...]:
         return ()
 

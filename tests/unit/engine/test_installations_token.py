@@ -68,6 +68,9 @@ class Reports:
     def summary(self, namespace: str, agent: str, **_: Any) -> AgentReports:
         return AgentReports(expected=0, heard=0, in_sync=0, canary_reachable=0)
 
+    def traffic(self, *_: Any) -> None:
+        return None
+
     def unconfirmed(self, *_: Any, **__: Any) -> tuple[str, ...]:
         return ()
 

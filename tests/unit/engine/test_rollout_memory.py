@@ -139,6 +139,9 @@ class ProgramsAndReports:
     def summary(self, namespace: str, agent: str, **_: Any) -> AgentReports:
         return self.reports
 
+    def traffic(self, *_: Any) -> None:
+        return None
+
     def unconfirmed(self, *_: Any, pods: Sequence[str], **__: Any) -> tuple[str, ...]:
         return tuple(pods)
 

@@ -183,6 +183,9 @@ class Cloud:
             canary=self.canary,
         )
 
+    def traffic(self, *_: Any) -> None:
+        return None
+
     def unconfirmed(self, *_: Any, pods: Sequence[str], **__: Any) -> tuple[str, ...]:
         return tuple(pods)
 

@@ -51,7 +51,9 @@ def test_the_plan_is_written_before_the_agent_is_locked() -> None:
     assert evaluation.plan is not None
     assert (evaluation.verdict, evaluation.plan.examples, evaluation.plan.margin_points) == ("", 150, "10")
     assert float(evaluation.plan.pass_if_equal) == pytest.approx(0.84, abs=0.01)
-    assert driver.message == evaluation.plan.message
+    forecast = driver.state.rollout.status.forecast
+    assert forecast is not None
+    assert driver.message == f"{evaluation.plan.message} {forecast.message}"
 
 
 def test_the_plan_stays_beside_the_result() -> None:

@@ -37,8 +37,8 @@ def driver_at_twenty_percent() -> RolloutDriver:
     return RolloutDriver(rollout_state()).run_until(at_weight(20))
 
 
-def driver_in_pause() -> RolloutDriver:
-    return RolloutDriver(rollout_state()).run_until(is_watching)
+def driver_in_pause(**spec: Any) -> RolloutDriver:
+    return RolloutDriver(rollout_state(objects.rollout(**spec))).run_until(is_watching)
 
 
 def assert_back_on_stable(driver: RolloutDriver, *, reason: str, phase: str = "Aborted") -> None:
@@ -129,7 +129,7 @@ def test_healthy_seconds_survive_a_restart() -> None:
 
 
 def test_a_pause_lasts_until_there_are_enough_samples() -> None:
-    driver = driver_in_pause()
+    driver = driver_in_pause(analysis={"minRequests": 50})
     driver.state = replace(driver.state, reports=replace(HEALTHY, canary=TrackCounters(requests=49)))
     for _ in range(30):
         driver.pass_time(60)
@@ -154,7 +154,7 @@ def test_an_older_router_is_named_at_once_and_not_only_when_the_pause_is_overdue
 
 
 def test_a_pause_that_waits_for_something_else_says_so() -> None:
-    driver = driver_in_pause()
+    driver = driver_in_pause(analysis={"minRequests": 50})
     driver.state = replace(driver.state, reports=OLD_ROUTER)
     driver.step()
     driver.pass_time(60)

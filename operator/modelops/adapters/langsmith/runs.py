@@ -88,14 +88,17 @@ def list_runs(
     run_type: str | None = None,
     is_root: bool | None = None,
     limit: int | None = None,
+    fields: Sequence[str] = _FIELDS,
 ) -> Iterator[LoggedRun]:
     """The project's runs that match, the newest first; `since`: that started then or later.
+
+    `fields`: what is read of each run; the others are empty. `start_time` must be among them.
 
     Raises NotFound where there is no such project, and other LangSmithErrors.
     """
     with translated_errors(doing=f"reading runs of project {project!r}", url=client.api_url):
         project_id = str(client.read_project(project_name=project).id)
-        found = _runs(client, project_id, since=since, run_type=run_type, is_root=is_root)
+        found = _runs(client, project_id, since=since, run_type=run_type, is_root=is_root, fields=fields)
         yield from (_run(one) for one in islice(found, limit))
 
 

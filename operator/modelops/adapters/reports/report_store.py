@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Final
 
+from modelops.adapters.reports.agent_traffic import SessionRates
 from modelops.adapters.reports.body import ReportBody
 from modelops.adapters.reports.latency_limits import SessionLimits
 from modelops.adapters.reports.salt_counters import SaltCounters
@@ -20,7 +21,7 @@ from modelops.adapters.reports.sessions import (
     add,
     sum_tracks,
 )
-from modelops.ports import AgentReports, Clock, LatencyLimits, SessionReports, TrackCounters
+from modelops.ports import AgentReports, AgentTraffic, Clock, LatencyLimits, SessionReports, TrackCounters
 
 IN_SYNC_SECONDS: Final = 15.0
 EXPIRES_SECONDS: Final = 60.0
@@ -77,6 +78,7 @@ class ReportStore:
         self._counts: Counter[str] = Counter()
         self._by_salt: OrderedDict[tuple[str, str, str], SaltCounters] = OrderedDict()
         self._limits = SessionLimits()
+        self._rates = SessionRates(clock)
         self._ended_stable: OrderedDict[tuple[str, str, str], Counts] = OrderedDict()
 
     def record(self, report: ReportBody, *, namespace: str = "") -> dict[str, Any] | None:
@@ -89,6 +91,8 @@ class ReportStore:
             arrived=self._clock.monotonic(),
             sessions=self._sessions_after(previous, report),
         )
+        said = self._entries[key].sessions
+        self._rates.add(namespace, report.agent, previous.sessions if previous is not None else None, said)
         if previous is None:
             self._make_room(namespace)
         some_ended = self._mark_ended(namespace, report)
@@ -268,6 +272,10 @@ class ReportStore:
         behind = {e.report.pod for e in heard if not _in_sync(e, generation=generation, now=now)}
         confirmed = {e.report.pod for e in heard} - behind
         return tuple(pod for pod in pods if pod not in confirmed)
+
+    def traffic(self, namespace: str, agent: str) -> AgentTraffic | None:
+        """See `ports.Reports`."""
+        return self._rates.traffic(namespace, agent)
 
     def fixed_files(self, namespace: str, agent: str, *, pods: Sequence[str] | None) -> tuple[str, ...]:
         """See `ports.Reports`. No counter is looked at."""

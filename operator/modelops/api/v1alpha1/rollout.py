@@ -18,6 +18,7 @@ from modelops.api.v1alpha1.analysis_metrics import (
 from modelops.api.v1alpha1.approval import Approval, Username
 from modelops.api.v1alpha1.baseline_use import BaselineUse
 from modelops.api.v1alpha1.cel import Rule, exactly_one, immutable, latch, matches, rules
+from modelops.api.v1alpha1.forecast import TrafficForecast
 from modelops.api.v1alpha1.history import HISTORY_LENGTH, RolloutTransition
 from modelops.api.v1alpha1.judge import Judge, JudgeResult
 from modelops.api.v1alpha1.langsmith_feedback import FeedbackResult, LangSmithFeedback
@@ -355,11 +356,19 @@ class Analysis(ApiModel):
     The canary is compared session by session. A canary that is as good as stable is aborted in under 1 of 100 rollouts.
     """
 
-    min_requests: int = Field(
-        default=50,
+    min_requests: int | None = Field(
+        default=None,
         ge=1,
         le=1000000,
-        description="Number of requests that the canary must have answered before a pause can end.",
+        description="Number of requests that the canary must have answered before a pause can end. It is strict: a "
+        "rollout that never gets there ends at its deadline. If it is empty, a pause ends when its healthy time is "
+        "over, and a person is asked before a weight above 50 percent and before the promotion if the canary has had "
+        "too few sessions to be trusted (at least 6, and 15 where more were expected).",
+    )
+    accept_low_traffic: bool | None = Field(
+        default=None,
+        description="True promotes without asking a person although the canary has had only a few sessions, at least "
+        "one, and none of them failed. If it is empty or false, a person is asked.",
     )
     max_error_points: Points = Field(
         default="2",
@@ -602,6 +611,11 @@ class RolloutOffer(StatusModel):
         ge=0,
         description="Requests a day from which the candidate's endpoint is cheaper than the stable model. Empty if the "
         "stable model has an endpoint of its own, or the price of its requests is not known.",
+    )
+    forecast: str = Field(
+        default="",
+        max_length=1024,
+        description="What the canary will see, from status.forecast. Empty without a canary, and for a promotion.",
     )
     why: str = Field(default="", max_length=1024, description="Why a person must approve, for people.")
     asked_at: datetime = Field(
@@ -992,6 +1006,11 @@ class RolloutStatus(StatusModel):
         default=None,
         alias="estimateUSD",
         description="Estimated cost of evaluating and trying the candidate, in US dollars.",
+    )
+    forecast: TrafficForecast | None = Field(
+        default=None,
+        description="How many sessions the canary will see, and what they could show. Empty before it was planned, and "
+        "without spec.strategy.canary.",
     )
     planned_seconds: int | None = Field(
         default=None,

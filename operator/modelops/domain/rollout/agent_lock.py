@@ -24,6 +24,7 @@ from modelops.domain.rollout.endpoint_cost import (
 )
 from modelops.domain.rollout.evaluation import ensure_evaluation_checked
 from modelops.domain.rollout.evaluation_plan import ensure_evaluation_planned
+from modelops.domain.rollout.forecast import forecast_of
 from modelops.domain.rollout.planned_cost import RolloutCost
 from modelops.domain.rollout.preconditions import secret_is_not_usable, unmet_precondition
 from modelops.domain.rollout.reservation import (
@@ -180,6 +181,7 @@ def report_agent_lock(state: State) -> RolloutPlan | None:
         planned_calls_usd=dollars(reservation.calls_usd_micro) if reservation else "0.00",
         standing_usd_per_month=standing,
         started_at=state.now.replace(microsecond=0),
+        forecast=forecast_of(state),
     )
     steps = status_steps(state, status, RolloutReason.Provisioning, message)
     if warning:

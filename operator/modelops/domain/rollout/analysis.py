@@ -128,7 +128,7 @@ def too_little_known(reports: AgentReports, limits: Analysis, evidence: Evidence
             f"{evidence.without_sessions} of {reports.heard} agent processes have a modelops.router that reports no "
             "sessions, so the canary cannot be compared there: update the package in the agents"
         )
-    if reports.canary.requests < limits.min_requests:
+    if limits.min_requests is not None and reports.canary.requests < limits.min_requests:
         return _waiting(
             f"{reports.canary.requests} of at least {limits.min_requests} canary requests; with fewer sessions set a "
             "smaller spec.analysis.minRequests or a larger weight in the next Rollout"

@@ -13,6 +13,7 @@ from modelops.domain.rollout.abort import latch_abort
 from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.evaluation import is_proven, program_state
 from modelops.domain.rollout.evaluation_scores import dataset_version, evaluation_choices
+from modelops.domain.rollout.forecast import forecast_of
 from modelops.domain.rollout.looks import look_findings, looks_with_next
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import wait_in_phase
@@ -40,15 +41,17 @@ def ensure_evaluation_planned(state: State) -> RolloutPlan | None:
     )
     if has_poor_chance(plan) and not state.rollout.spec.evaluation.accept_low_power:
         return latch_abort(state, RolloutReason.LowPower, _refusal(plan), evaluation=planned)
+    forecast = forecast_of(state)
     if state.rollout.status.evaluation == planned:
         return None
     return wait_in_phase(
         state,
         RolloutPhase.PENDING,
         RolloutReason.EvaluationPlanned,
-        plan.message,
+        f"{plan.message} {forecast.message}" if forecast is not None else plan.message,
         after=0,
         evaluation=planned,
+        forecast=forecast,
     )
 
 

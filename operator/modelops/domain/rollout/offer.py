@@ -12,6 +12,7 @@ from modelops.domain.money import display_usd, dollars, micro
 from modelops.domain.record import EndpointEntry, Target
 from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH
 from modelops.domain.rollout.evaluation_scores import evaluation_dataset
+from modelops.domain.rollout.forecast import forecast_of
 from modelops.domain.rollout.planned_cost import RolloutCost
 from modelops.domain.rollout.price_of_promotion import break_even_requests_per_day
 from modelops.domain.rollout.state import State
@@ -38,8 +39,10 @@ def offer_of(state: State, proposal: Proposal, *, asked_at: datetime) -> Rollout
     calls, evaluation = cost.calls, state.rollout.status.evaluation
     plan = evaluation.plan if evaluation is not None and not evaluation.verdict else None
     use = evaluation.baseline_use if evaluation is not None else None
+    forecast = forecast_of(state)
     return RolloutOffer(
         stage=proposal.stage,
+        forecast=forecast.message if forecast is not None else "",
         high_usd=dollars(cost.planned),
         evaluation_usd=dollars(cost.evaluation),
         calls_usd=dollars(calls.calls),
@@ -98,7 +101,8 @@ def describe_offer(offer: RolloutOffer) -> str:
     if micro(offer.canary_usd):
         parts.append(f"{display_usd(micro(offer.canary_usd))} for the canary")
     words = f"the rollout may cost up to {display_usd(micro(offer.high_usd))} ({', '.join(parts)})"
-    return f"{words}; {offer.why}{standing_words(offer)}"
+    canary = f". The canary: {offer.forecast}" if offer.forecast else ""
+    return f"{words}; {offer.why}{standing_words(offer)}{canary}"
 
 
 def of_which(offer: RolloutOffer) -> str:

@@ -14,6 +14,7 @@ from modelops.domain.rollout.endpoint_cost import (
     waits_for_a_person,
 )
 from modelops.domain.rollout.evaluation import is_proven, program_state
+from modelops.domain.rollout.forecast import forecast_of
 from modelops.domain.rollout.state import State
 
 PROVISIONING_SECONDS = 1800
@@ -126,6 +127,7 @@ def planned_cost(state: State, *, per_hour: int | None) -> RolloutCost:
             standing=per_hour * replicas * HOURS_PER_MONTH,
         )
     seconds = planned_seconds(state, evaluation)
+    seconds = with_time_for_a_person(state, seconds, per_hour=per_hour * replicas, calls=evaluation.calls)
     setup = min(seconds, planned_setup_seconds(evaluation))
     evaluate_only = state.rollout.spec.strategy.evaluate_only is not None
     return RolloutCost(
@@ -138,6 +140,26 @@ def planned_cost(state: State, *, per_hour: int | None) -> RolloutCost:
         standing=0 if evaluate_only else per_hour * replicas * HOURS_PER_MONTH,
         calls=evaluation,
     )
+
+
+def with_time_for_a_person(state: State, seconds: int, *, per_hour: int, calls: int) -> int:
+    """These seconds and up to a day for a person who is probably asked before the last steps.
+
+    It never passes spec.maxUSD, makes an approval necessary, leaves the month's budget or passes the deadline.
+    """
+    forecast = forecast_of(state)
+    if forecast is None or not forecast.may_ask_a_person or per_hour <= 0:
+        return seconds
+    budget, record = state.require_agent_model().spec.budget, state.require_record()
+    base = calls + endpoint_micro_usd(seconds, per_hour)
+    limits = (
+        micro(state.rollout.spec.max_usd) - record.spent_by(state.uid),
+        micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now),
+        micro(budget.approval_above_usd),
+    )
+    room = min(limit for limit in limits if limit >= base) if any(limit >= base for limit in limits) else base
+    more = min(PROMOTION_SECONDS, (room - base) * 3600 // per_hour)
+    return max(seconds, min(seconds + more, state.rollout.spec.progress_deadline_seconds))
 
 
 def endpoint_micro_usd(seconds: int, per_hour: int) -> int:

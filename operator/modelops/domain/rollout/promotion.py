@@ -14,6 +14,7 @@ from modelops.domain.rollout.actions import RolloutPlan
 from modelops.domain.rollout.analysis_summary import analysis_at_abort
 from modelops.domain.rollout.endpoint_cost import candidate_endpoint, settle_reservation
 from modelops.domain.rollout.evaluation_scores import with_candidate_counted, with_scores
+from modelops.domain.rollout.low_traffic import known_at_promotion
 from modelops.domain.rollout.routing import block_of, next_generation
 from modelops.domain.rollout.routing_write import DesiredRouting, write_routing
 from modelops.domain.rollout.state import State, stable_keys
@@ -75,7 +76,8 @@ def promoted_record(state: State) -> Record:
         uid=state.uid,
         outcome=RolloutReason.Promoted.value,
         version=target.version,
-        message=f"{target.version} ({target.model}) is stable; {record.stable.version} is kept for an undo",
+        message=f"{target.version} ({target.model}) is stable; {record.stable.version} is kept for an undo"
+        f"{known_at_promotion(state)}",
         revision=old.revision if old else "",
         finished_at=state.now.isoformat(timespec="seconds"),
     )

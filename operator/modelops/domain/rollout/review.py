@@ -33,8 +33,12 @@ def is_in_review(state: State) -> bool:
 
 def is_on_trial(state: State) -> bool:
     """Whether the canary runs although the evaluation decided nothing, and nobody has approved the rest."""
-    promoted = any(one.stage is ApprovalStage.PROMOTION for one in state.rollout.status.approvals)
-    return _undecided(state) and not promoted
+    return _undecided(state) and not was_approved(state)
+
+
+def was_approved(state: State) -> bool:
+    """Whether a person has approved the rest of the rollout."""
+    return any(one.stage is ApprovalStage.PROMOTION for one in state.rollout.status.approvals)
 
 
 def _undecided(state: State) -> bool:

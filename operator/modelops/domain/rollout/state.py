@@ -17,7 +17,7 @@ from modelops.domain.facts import UNSEEN, Outage, Unseen
 from modelops.domain.metrics.counting import MetricReading
 from modelops.domain.record import ActiveRollout, Record, Target
 from modelops.domain.stop import Stop
-from modelops.ports import AgentReports, Endpoint, ModelInfo, ProgramState
+from modelops.ports import AgentReports, AgentTraffic, Endpoint, ModelInfo, ProgramState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +103,8 @@ class State:
     measurements: CanaryMeasurements = field(default_factory=CanaryMeasurements)
     reports: AgentReports | None = None
     """For the intended generation; None where no router has reported and no Pod is expected."""
+    traffic: AgentTraffic | None = None
+    """The agent's sessions since this process listens, for the forecast; None where it is made, or nothing is known."""
     evidence: Evidence | None = None
     """What the sessions of the reports show, with the bets of earlier reports; None: judged from these alone."""
 

@@ -1,4 +1,4 @@
-"""The canary's first weight after an inconclusive evaluation: it stays until a person approves the rest."""
+"""A weight that stays until a person approves the rest: after an inconclusive evaluation, or too few sessions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from modelops.domain.rollout.approval import (
 )
 from modelops.domain.rollout.deadline import latest_end
 from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_of
-from modelops.domain.rollout.offer import DIGEST_FORM, stable_endpoint
+from modelops.domain.rollout.low_traffic import known, too_few_sessions
+from modelops.domain.rollout.offer import DIGEST_FORM, LONGEST_WHY, stable_endpoint
 from modelops.domain.rollout.price_of_promotion import break_even_requests_per_day
 from modelops.domain.rollout.review import is_on_trial
 from modelops.domain.rollout.state import State
@@ -29,9 +30,11 @@ from modelops.domain.rollout.status import status_steps, wait_in_phase, with_pha
 
 def rest_is_not_approved(state: State) -> RolloutPlan | None:
     """Before the weight is raised again, or the candidate promoted: waits for a person. The analysis goes on."""
-    if not is_on_trial(state) or state.require_intent().weight == 0:
+    if state.require_intent().weight == 0:
         return None
     offer = state.rollout.status.offer
+    if not is_on_trial(state) and not too_few_sessions(state):
+        return needs_nobody(state) if offer is not None else None
     if offer is None:
         return ask_for_the_rest(state)
     approval = given_approval(state)
@@ -45,11 +48,27 @@ def rest_is_not_approved(state: State) -> RolloutPlan | None:
     return Plan(steps=(*plan.steps, tick), requeue_after=state.settings.poll_seconds)
 
 
+def needs_nobody(state: State) -> RolloutPlan:
+    """The sessions that were missing have come: the offer is withdrawn, and the rollout goes on by itself."""
+    message = f"enough is known now to go on without a person: {known(state)}"
+    status = with_phase(state, RolloutPhase.PROGRESSING, RolloutReason.Watching, message, **NO_OFFER)
+    return Plan(steps=status_steps(state, status, RolloutReason.Watching, message), requeue_after=0)
+
+
+def why_a_person(state: State) -> str:
+    """Why the canary keeps its weight, with what it has shown."""
+    weight, status = state.require_intent().weight, state.rollout.status
+    stays = f"so the candidate stays at {weight} percent of sessions until a person approves the rest."
+    if not is_on_trial(state):
+        return f"{too_few_sessions(state)}, {stays}"
+    seen = f" {status.analysis.message}." if status.analysis is not None and status.analysis.message else ""
+    return f"the evaluation decided nothing, {stays}{seen}"
+
+
 def ask_for_the_rest(state: State) -> RolloutPlan:
     """Writes the offer. It is valid until the rollout would end anyway."""
-    weight, status = state.require_intent().weight, state.rollout.status
+    status = state.rollout.status
     reservation, until = reservation_of(state), latest_end(state) or state.now
-    seen = f" {status.analysis.message}." if status.analysis is not None and status.analysis.message else ""
     evaluation, baseline = status.evaluated, stable_endpoint(state)
     use = evaluation.baseline_use if evaluation is not None else None
     standing = status.standing_usd_per_month
@@ -64,8 +83,7 @@ def ask_for_the_rest(state: State) -> RolloutPlan:
             use=use,
             baseline_has_endpoint=baseline is not None,
         ),
-        why=f"the evaluation decided nothing, so the candidate stays at {weight} percent of sessions until a person "
-        f"approves the rest.{seen}",
+        why=why_a_person(state)[:LONGEST_WHY],
         asked_at=state.now.replace(microsecond=0),
         valid_until=until.replace(microsecond=0),
     )

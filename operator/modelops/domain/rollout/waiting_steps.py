@@ -22,6 +22,8 @@ from modelops.domain.rollout.deadline import latest_end
 from modelops.domain.rollout.state import State
 from modelops.domain.rollout.status import status_steps, with_phase
 
+LEAST_REQUESTS: Final = 50
+"""Canary requests that an analysis waits for where spec.analysis.minRequests is empty; after its timeout it asks."""
 WRITE_SECONDS: Final = 600.0
 """Healthy seconds after which a step that waits writes its numbers again."""
 
@@ -55,11 +57,14 @@ def analysis_is_not_over(state: State, step: StepAnalysis) -> RolloutPlan | None
 
 
 def with_limits_of(state: State, step: StepAnalysis) -> State:
-    """The state in which spec.analysis asks what the step asks."""
-    if step.exclude_points is None:
-        return state
+    """The state in which spec.analysis asks what the step asks. Without a question it asks for requests at all."""
     spec = state.rollout.spec
-    limits = spec.analysis.model_copy(update={"exclude_points": step.exclude_points})
+    asked: dict[str, object] = {}
+    if step.exclude_points is not None:
+        asked["exclude_points"] = step.exclude_points
+    if spec.analysis.min_requests is None:
+        asked["min_requests"] = LEAST_REQUESTS
+    limits = spec.analysis.model_copy(update=asked)
     rollout = state.rollout.model_copy(update={"spec": spec.model_copy(update={"analysis": limits})})
     return replace(state, rollout=rollout)
 
