@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Gene
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from modelops.router.clients import Connections
 from modelops.router.current_routing import CurrentRouting
 from modelops.router.evaluation_arm import ArmRoute, arm_in_force
 from modelops.router.mounted_file import MountedFile
@@ -23,6 +24,9 @@ from modelops.router.session_counters import Session, SessionCounters
 from modelops.router.watch_config import WatchConfig
 
 if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
+    from openai import AsyncOpenAI, OpenAI
+
     from modelops.router.api_watch import ApiWatch
     from modelops.router.pod_processes import PodProcesses
     from modelops.router.reporter import Reporter
@@ -84,6 +88,7 @@ class Router:
         self._sessions = SessionCounters()
         self._reporter: Reporter | None = None
         self._pod_processes: PodProcesses | None = None
+        self._connections = Connections()
         self._canary_check = CanaryCheck(self._report_soon, self._stopped)
         mounted = MountedFile(self._file) if self._file else None
         self._file_never_changes = bool(mounted and not self._watch_config and mounted.never_changes())
@@ -238,11 +243,7 @@ class Router:
                         return answer
             except Exception:  # noqa: BLE001 - after any failure of the canary, stable is called
                 pass
-            # Stable helps out here: the session stays the canary's, and this answer says nothing of it.
-            helping = self._picker.stable if self._picker else route
-            with Request(
-                helping, observe=self._observe, session=Session(helping.track, None, None)
-            ) as request:
+            with self._helping_request() as request:
                 return _whole(send(request))
         with self._request(route, session_key) as request:
             return _whole(send(request))
@@ -253,6 +254,49 @@ class Router:
             observe=self._observe,
             session=self._begin(route, session_key),
         )
+
+    def _helping_request(self) -> Request:
+        """Stable helps out: the session stays the canary's, and this answer says nothing of it."""
+        if self._picker is None:
+            raise NoConfiguration(self._no_configuration_message())
+        stable = self._picker.stable
+        return Request(stable, observe=self._observe, session=Session(stable.track, None, None))
+
+    def openai(self, session_key: object, *, fallback: bool = True, **options: Any) -> OpenAI:
+        """A client of the package `openai` for one session: each of its requests is routed and counted.
+
+        `fallback`: stable answers once where the canary fails before its first token. `options` are those of
+        `openai.OpenAI`, but for the address and the key, which are the route's. It tries once unless `max_retries` says
+        otherwise; each retry is counted as a request. Raises ImportError without the package.
+        """
+        from modelops.router.clients.openai_clients import routed_client
+
+        return routed_client(self, self._connections, session_key, fallback=fallback, **options)
+
+    def async_openai(self, session_key: object, *, fallback: bool = True, **options: Any) -> AsyncOpenAI:
+        """`openai` for asyncio."""
+        from modelops.router.clients.openai_clients import routed_async_client
+
+        return routed_async_client(self, self._connections, session_key, fallback=fallback, **options)
+
+    def chat_model(self, session_key: object, *, fallback: bool = True, **options: Any) -> ChatOpenAI:
+        """A chat model of the package `langchain-openai` for one session, by the clients of `openai`.
+
+        `options` are those of `ChatOpenAI`. Raises ImportError without the package.
+        """
+        from modelops.router.clients.chat_model import routed_chat_model
+
+        return routed_chat_model(self, self._connections, session_key, fallback=fallback, **options)
+
+    def run_metadata(self, session_key: object) -> dict[str, str]:
+        """Metadata for the run of a session in LangSmith: agent, version and track, as a rollout's analysis reads them.
+
+        The clients here mark the runs of the model and those above it that they can find; give this to the root of a
+        deeper trace.
+        """
+        from modelops.router.clients.tracing import run_metadata
+
+        return run_metadata(self.agent, self.pick(session_key))
 
     def state(self) -> RouterState:
         """The current state of this router."""
@@ -285,6 +329,7 @@ class Router:
         if self._watch:
             self._watch.close()
         self._report_soon()
+        self._connections.close()
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -356,6 +401,10 @@ class Router:
             return []
         canary = table.canary if table.canary_buckets and self._clock() < table.canary_until else None
         return [table.stable, *([canary] if canary else [])]
+
+    def _stable_model(self) -> str | None:
+        """The name of the stable model at its endpoint; None before a source could be read."""
+        return self._picker.stable.served_model if self._picker else None
 
     def _no_configuration_message(self) -> str:
         reason = self._routing.last_error or "no source could be read yet"

@@ -29,7 +29,19 @@ def test_the_exported_names_are_these() -> None:
 
 def test_a_router_has_these_methods() -> None:
     methods = {name for name, _ in inspect.getmembers(Router, inspect.isfunction) if not name.startswith("_")}
-    assert methods == {"call", "close", "observe", "pick", "request", "state", "wait_ready"}
+    assert methods == {
+        "async_openai",
+        "call",
+        "chat_model",
+        "close",
+        "observe",
+        "openai",
+        "pick",
+        "request",
+        "run_metadata",
+        "state",
+        "wait_ready",
+    }
 
 
 def test_a_route_has_these_fields() -> None:
