@@ -101,8 +101,7 @@ def describe_offer(offer: RolloutOffer) -> str:
     if micro(offer.canary_usd):
         parts.append(f"{display_usd(micro(offer.canary_usd))} for the canary")
     words = f"the rollout may cost up to {display_usd(micro(offer.high_usd))} ({', '.join(parts)})"
-    canary = f". The canary: {offer.forecast}" if offer.forecast else ""
-    return f"{words}; {offer.why}{standing_words(offer)}{canary}"
+    return f"{words}; {offer.why}{standing_words(offer)}"
 
 
 def of_which(offer: RolloutOffer) -> str:
