@@ -19,6 +19,7 @@ from modelops.api.v1alpha1.approval import Approval
 from modelops.api.v1alpha1.rollout import Rollout
 from modelops.domain.analysis.sessions_needed import sessions_to_exclude
 from modelops.domain.rollout.forecast import make_forecast
+from modelops.domain.rollout.planned_cost import planned_cost
 from modelops.domain.rollout.state import CanaryMeasurements, RolloutSettings
 from modelops.ports import AgentTraffic, ProgramState, TrackCounters
 from modelops.router.routing_table import CANARY, Route, RoutingTable
@@ -230,3 +231,11 @@ def test_langsmith_tells_where_the_operator_has_listened_too_short() -> None:
 @pytest.mark.parametrize(("points", "needed"), [(5, 65), (10, 32), (20, 15)])
 def test_sessions_that_exclude_a_difference_where_nothing_fails(points: int, needed: int) -> None:
     assert sessions_to_exclude(points) == needed
+
+
+@pytest.mark.parametrize(("max_usd", "hours"), [("1000", 48), ("40", 40), ("31", 31)])
+def test_time_for_a_person_is_planned_and_passes_no_limit(max_usd: str, hours: float) -> None:
+    """An hour costs a dollar, and an hour of setup and a quarter more than a day of pause are planned anyway."""
+    quiet = AgentTraffic(sessions=21, failed=0, seconds=7 * 86400)
+    state = rollout_state(objects.rollout(**DEFAULTS, maxUSD=max_usd), traffic=quiet)
+    assert planned_cost(state, per_hour=1_000_000).seconds == hours * 3600
