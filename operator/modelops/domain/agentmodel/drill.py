@@ -1,4 +1,4 @@
-"""The rehearsal of a rollback (designs/028): the write of an abort where there is nothing to abort, and its seconds.
+"""The rehearsal of a rollback (designs/025): the write of an abort where there is nothing to abort, and its seconds.
 
 It is a tombstone with a new generation over a file that gives no session to a canary, so no session moves, whatever
 happens in between. The record says first that it is under way. That write fails where a rollout has taken the lock

@@ -151,7 +151,7 @@ class Watch(RecordPart):
 
 
 class Drill(RecordPart):
-    """A rehearsal of a rollback that is under way (designs/028). Claims wait for its end, which takes seconds."""
+    """A rehearsal of a rollback that is under way (designs/025). Claims wait for its end, which takes seconds."""
 
     id: str
     at: str

@@ -148,7 +148,7 @@ def an_undo_is_under_way(state: State, candidate: Target) -> RolloutPlan | None:
 
 
 def a_drill_is_under_way(state: State, candidate: Target) -> RolloutPlan | None:  # noqa: ARG001
-    """Its write of the file would end an intent that is based on the file before it (designs/028)."""
+    """Its write of the file would end an intent that is based on the file before it (designs/025)."""
     drill = state.require_record().drill
     if drill is None:
         return None
