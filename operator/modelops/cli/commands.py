@@ -52,6 +52,7 @@ GROUPS = {
         "spend": Command("spend", "show what agents have spent this month"),
         "lineage": Command("lineage", "show what a version was made from, or what has an example"),
         "registry": Command("registry", "print the model registry, or rebuild a record"),
+        "sync": Command("sync", "mirror agents.yaml and the registry to local files"),
         "prune": Command("prune", "remove old models and datasets from the Hub"),
         "doctor": Command("doctor", "find what is wrong, and what mends it"),
     },

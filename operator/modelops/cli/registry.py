@@ -67,6 +67,13 @@ def run_export(arguments: argparse.Namespace) -> int:
 
 
 async def _export(client: AsyncClient, _: argparse.Namespace) -> int:
+    json.dump(await read_registry(client), sys.stdout, indent=2)
+    print()
+    return 0
+
+
+async def read_registry(client: AsyncClient) -> dict[str, Any]:
+    """The records of a namespace as one registry.json. Raises ToolRefused where one cannot be read."""
     from modelops.api.v1alpha1.names import RECORD_LABEL
     from modelops.domain.record import REGISTRY_KEY
     from modelops.tools.errors import ToolRefused
@@ -81,9 +88,7 @@ async def _export(client: AsyncClient, _: argparse.Namespace) -> int:
                 f"ConfigMap {name}, key {REGISTRY_KEY}, cannot be read: {error!r}; restore it from a backup, or "
                 "delete it so that the operator rebuilds it"
             ) from error
-    json.dump(with_canaries(registry, (await client.rollouts.list()).items), sys.stdout, indent=2)
-    print()
-    return 0
+    return with_canaries(registry, (await client.rollouts.list()).items)
 
 
 def with_canaries(registry: dict[str, Any], rollouts: Sequence[Rollout]) -> dict[str, Any]:

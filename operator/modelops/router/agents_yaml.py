@@ -68,7 +68,22 @@ def read_table(text: str, agent: str) -> RoutingTable:
         raise ConfigProblem(
             f"agents.{agent} is missing: add it, or create the router with another agent name"
         )
-    path = f"agents.{agent}"
+    return _table_of(entry, f"agents.{agent}")
+
+
+def read_tables(text: str) -> tuple[dict[str, RoutingTable], dict[str, str]]:
+    """The routing table of each agent, and for each whose entry is invalid what is wrong. Raises ConfigProblem."""
+    tables: dict[str, RoutingTable] = {}
+    problems: dict[str, str] = {}
+    for agent, entry in _mapping(_mapping(compose_yaml(text), "the file").get("agents"), "agents").items():
+        try:
+            tables[agent] = _table_of(entry, f"agents.{agent}")
+        except ConfigProblem as problem:
+            problems[agent] = str(problem)
+    return tables, problems
+
+
+def _table_of(entry: object, path: str) -> RoutingTable:
     fields = _mapping(entry, path)
     stable = RoutingTable(stable=_route(fields, path, served_model=None))
     block = fields.get("routing")
