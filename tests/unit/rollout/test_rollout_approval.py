@@ -14,6 +14,7 @@ from modelops.api.v1alpha1.approval import Approval
 from modelops.domain.conditions import condition_of
 from modelops.domain.record import EndpointEntry, Settlement
 from modelops.domain.rollout.state import State
+from modelops.ports import AgentTraffic
 
 STRICT = {"monthlyUSD": "1000", "approvalAboveUSD": "10"}
 DAY = 86400
@@ -266,3 +267,38 @@ def test_a_standing_cost_above_the_months_budget_needs_a_person(monthly: str, as
         assert words in driver.message
         approve(driver)
         driver.run_until(is_locked)
+
+
+QUIET = AgentTraffic(sessions=21, failed=0, seconds=7 * DAY)
+
+
+@pytest.mark.parametrize(("before", "after"), [(QUIET, QUIET), (QUIET, None), (None, QUIET)])
+def test_time_for_a_person_changes_no_offer_that_is_open(
+    before: AgentTraffic | None, after: AgentTraffic | None
+) -> None:
+    """Running endpoints use the month up, an operator restarts, or it is newer than the offer."""
+    runs = EndpointEntry(
+        name="mo-previous",
+        role="previous",
+        repo="o/p",
+        revision="",
+        version="v0.9.0",
+        usd_micro_per_hour=1_000_000,
+        instance={},
+        since="2025-12-10T00:00:00+00:00",
+    )
+    agent = objects.agent_model(budget={"monthlyUSD": "80", "approvalAboveUSD": "10"})
+    item = objects.rollout(strategy={"canary": {}}, maxUSD="1000", progressDeadlineSeconds=2 * DAY)
+    state = rollout_state(item, agent=agent, traffic=before)
+    assert state.record is not None
+    driver = RolloutDriver(replace(state, record=state.record.with_(endpoints=(runs,))))
+    driver.run_until(is_waiting)
+    digest = driver.state.rollout.status.approval_digest
+    driver.pass_time(DAY - 3600)
+    driver.state = replace(driver.state, traffic=after)
+    driver.run_until_idle()
+    assert driver.state.rollout.status.approval_digest == digest
+    approve(driver)
+    driver.run_until(is_locked)
+    seconds = [r.seconds for r in driver.state.record.reservations.values()] if driver.state.record else []
+    assert seconds == [31 * 3600 + (16 * 3600 if before else 0)]

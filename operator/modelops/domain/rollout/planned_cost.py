@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from modelops.domain.money import dollars, micro
@@ -145,21 +146,30 @@ def planned_cost(state: State, *, per_hour: int | None) -> RolloutCost:
 def with_time_for_a_person(state: State, seconds: int, *, per_hour: int, calls: int) -> int:
     """These seconds and up to a day for a person who is probably asked before the last steps.
 
-    It never passes spec.maxUSD, makes an approval necessary, leaves the month's budget or passes the deadline.
+    It never passes spec.maxUSD, makes an approval necessary, leaves the month's budget or passes the deadline. An offer
+    that is open has said it: a forecast that changes, or a month's budget that is used up meanwhile, changes no offer.
     """
+    if per_hour <= 0:
+        return seconds
+    deadline, offer = state.rollout.spec.progress_deadline_seconds, state.rollout.status.offer
+    if offer is not None and offer.valid_until is not None:
+        offered = (micro(offer.high_usd) - calls) * 3600 // per_hour
+        return max(seconds, min(offered, seconds + PROMOTION_SECONDS, deadline))
     forecast = forecast_of(state)
-    if forecast is None or not forecast.may_ask_a_person or per_hour <= 0:
+    if forecast is None or not forecast.may_ask_a_person:
         return seconds
     budget, record = state.require_agent_model().spec.budget, state.require_record()
     base = calls + endpoint_micro_usd(seconds, per_hour)
-    limits = (
+    # What runs already goes on to cost while the offer waits for its approval: then the month must still have room.
+    approved_by = state.now + timedelta(seconds=state.settings.approval_seconds)
+    limits = [
         micro(state.rollout.spec.max_usd) - record.spent_by(state.uid),
-        micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", state.now),
-        micro(budget.approval_above_usd),
-    )
-    room = min(limit for limit in limits if limit >= base) if any(limit >= base for limit in limits) else base
-    more = min(PROMOTION_SECONDS, (room - base) * 3600 // per_hour)
-    return max(seconds, min(seconds + more, state.rollout.spec.progress_deadline_seconds))
+        micro(budget.monthly_usd) - record.committed(f"{state.now:%Y-%m}", approved_by),
+    ]
+    if micro(budget.approval_above_usd) >= base:
+        limits.append(micro(budget.approval_above_usd))
+    more = min(PROMOTION_SECONDS, (min(limits) - base) * 3600 // per_hour)
+    return max(seconds, min(seconds + more, deadline))
 
 
 def endpoint_micro_usd(seconds: int, per_hour: int) -> int:
