@@ -26,7 +26,7 @@ from modelops.domain.facts import UNSEEN, Outage
 from modelops.domain.record import PRUNED, PRUNING, ActiveRollout, Completed, EndpointEntry, Settlement
 from modelops.domain.rollout.candidate import endpoint_name
 from modelops.domain.rollout.decide import decide
-from modelops.ports import NOT_CREATED, Endpoint, ModelInfo, ProgramState
+from modelops.ports import NOT_CREATED, AgentTraffic, Endpoint, ModelInfo, ProgramState
 
 RUN: Json = {
     "apiVersion": "modelops.code-chef.dev/v1alpha1",
@@ -565,11 +565,14 @@ REFUSED_TOKEN: Json = {
 LONG_CANARY = objects.rollout(strategy={"canary": {}}, maxUSD="50")
 
 
-def driver_evaluating_with_long_canary() -> RolloutDriver:
+def driver_evaluating_with_long_canary(
+    item: Json = LONG_CANARY, *, traffic: AgentTraffic | None = None
+) -> RolloutDriver:
     """The evaluation's token is refused; 30 of the 31 hours that are reserved are those of the canary."""
     agent = objects.agent_model(budget={"monthlyUSD": "1000", "approvalAboveUSD": "50"})
     driver = RolloutDriver(
-        rollout_state(LONG_CANARY, agent=agent), facts={"evaluation": ProgramState(result=REFUSED_TOKEN)}
+        rollout_state(item, agent=agent, traffic=traffic),
+        facts={"evaluation": ProgramState(result=REFUSED_TOKEN)},
     )
     return driver.run_until(lambda state: state.rollout.status.reason == "Evaluating")
 
@@ -603,6 +606,26 @@ def test_no_canarys_time_is_spent_on_waiting_for_a_token() -> None:
     assert record.active is None
     assert {endpoint.role for endpoint in record.endpoints} == {"stopping"}
     assert 0 < record.committed("2025-12", driver.state.now) < 1_200_000
+
+
+@pytest.mark.parametrize(
+    ("steps", "traffic"),
+    [
+        ([{"setWeight": 20}, {"pause": {}}], None),
+        ([{"setWeight": 20}, {"analysis": {}}], None),
+        (None, AgentTraffic(sessions=21, failed=0, seconds=7 * 86400)),
+    ],
+)
+def test_no_persons_time_is_spent_on_waiting_for_a_token(
+    steps: list[Json] | None, traffic: AgentTraffic | None
+) -> None:
+    canary = {"steps": steps} if steps else {}
+    item = objects.rollout(strategy={"canary": canary}, maxUSD="50", progressDeadlineSeconds=48 * 3600)
+    driver = driver_evaluating_with_long_canary(item, traffic=traffic)
+    driver.run_until(lambda state: state.rollout.status.reason == "TokenRefused")
+    assert "costs $1.00 an hour, until 2025-12-10 10:00 UTC at the latest: set spec.abort" in driver.message
+    driver.pass_time(3600)
+    assert driver.run_until(has_ended).reason == "EvaluationRefused"
 
 
 def test_a_token_that_was_replaced_at_the_last_moment_is_tried() -> None:

@@ -66,7 +66,12 @@ def paid_seconds(state: State) -> int:
 
 
 def paid_setup_seconds(state: State) -> int:
-    """The part of `paid_seconds` for provisioning and evaluation."""
+    """The part of `paid_seconds` for provisioning and evaluation: what a person's answer may take is none of it."""
+    reservation = reservation_of(state)
+    if reservation is not None and reservation.setup_seconds is not None:
+        return max(SETUP_SECONDS, reservation.setup_seconds)
+    if waits_for_a_person(state):
+        return SETUP_SECONDS
     return max(SETUP_SECONDS, paid_seconds(state) - pause_seconds(state))
 
 

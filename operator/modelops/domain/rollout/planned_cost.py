@@ -51,6 +51,8 @@ class RolloutCost:
     replicas: int = 1
     seconds: int = 0
     """For which the endpoint is paid."""
+    setup: int = 0
+    """Part of `seconds` for provisioning and evaluation; 0 where nothing is evaluated any more."""
     planned: int = 0
     """The most that the rollout may cost; this is reserved."""
     evaluation: int = 0
@@ -136,6 +138,7 @@ def planned_cost(state: State, *, per_hour: int | None) -> RolloutCost:
         per_hour=per_hour,
         replicas=replicas,
         seconds=seconds,
+        setup=setup,
         planned=evaluation.calls + endpoint_micro_usd(seconds, per_hour * replicas),
         evaluation=evaluation.calls + endpoint_micro_usd(setup, per_hour * replicas),
         standing=0 if evaluate_only else per_hour * replicas * HOURS_PER_MONTH,

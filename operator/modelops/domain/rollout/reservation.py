@@ -179,6 +179,7 @@ def with_cost_reserved(state: State, record: Record, candidate: Target, cost: Ro
         name=state.rollout.metadata.name,
         reserved_at=since,
         seconds=cost.seconds,
+        setup_seconds=cost.setup,
         calls_usd_micro=cost.calls.calls,
     )
     return record.with_(reservations={**record.reservations, key: reservation})
