@@ -63,6 +63,8 @@ def test_rollouts_of_the_same_second_go_by_their_names() -> None:
         ({"status": {"phase": "Pending", "reason": "AnotherRolloutActive"}}, True),
         ({"status": {"phase": "Pending", "reason": "EvaluationPlanned"}}, True),
         ({"status": {"phase": "Pending", "reason": "WatchingPromotion"}}, True),
+        ({"status": {"phase": "Pending", "reason": "WaitingForDrill"}}, True),
+        ({"status": {"phase": "Pending", "reason": "Frozen"}}, True),
         ({"status": {"phase": "Pending", "reason": "WaitingForCandidate"}}, False),
         ({"status": {"phase": "Pending", "reason": "SecretNotUsable"}}, False),
         ({"status": {"phase": "AwaitingApproval", "reason": "NeedsApproval"}}, False),
@@ -82,6 +84,15 @@ def test_a_rollout_that_no_operator_has_looked_at_keeps_others_waiting_for_two_m
     record = a_record()
     assert is_in_line(a_rollout("r0", age=60, status={"phase": "Pending"}), record, START)
     assert not is_in_line(a_rollout("r0", age=121, status={"phase": "Pending"}), record, START)
+
+
+def test_a_frozen_rollout_does_not_keep_one_waiting_that_ignores_the_freeze() -> None:
+    window = {"start": "2025-12-10T00:00:00Z", "end": "2025-12-12T00:00:00Z"}
+    frozen = a_rollout("r0", age=20, status={"phase": "Pending", "reason": "Frozen"})
+    item = objects.rollout("r1", created=START - timedelta(seconds=10), ignoreFreeze="incident 7")
+    agent = objects.agent_model(freeze=[window])
+    driver = RolloutDriver(rollout_state(item, agent=agent, waiting=(frozen,)))
+    assert driver.run_until(has_ended).phase == "Succeeded"
 
 
 def test_one_that_supersedes_goes_before_those_that_wait() -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from modelops.api.v1alpha1.rollout import Rollout, RolloutPhase
 from modelops.api.v1alpha1.step_requests import OnActive
+from modelops.domain.freeze import freeze_at
 from modelops.domain.plan import Plan, WriteRolloutStatus
 from modelops.domain.reasons import RolloutReason
 from modelops.domain.record import Record, Target
@@ -28,6 +29,7 @@ _IN_LINE: Final = frozenset(
         RolloutReason.AnotherRolloutActive.value,
         RolloutReason.WaitingForUndo.value,
         RolloutReason.WatchingPromotion.value,
+        RolloutReason.WaitingForDrill.value,
         RolloutReason.EvaluationPlanned.value,
         RolloutReason.EmergencyStop.value,
     }
@@ -70,16 +72,25 @@ def is_in_line(rollout: Rollout, record: Record, now: datetime) -> bool:
     return created is not None and now < created + timedelta(seconds=NEW_SECONDS)
 
 
+def was_frozen(rollout: Rollout) -> bool:
+    """Whether a freeze window kept it from beginning when it was looked at last: after the window it is in line."""
+    status = rollout.status
+    frozen = status.reason == RolloutReason.Frozen.value and status.started_at is None
+    return frozen and not is_ending(rollout)
+
+
 def next_in_line(state: State) -> Rollout | None:
     """The rollout whose turn comes before this one's; None where it is this one's turn.
 
     One that supersedes would abort what is active, so it goes before those that wait.
     """
     mine, record = state.rollout, state.require_record()
+    windows = state.agent_model.spec.freeze if state.agent_model is not None else ()
+    thawed = freeze_at(windows, state.now) is None
     before = [
         one
         for one in state.waiting
-        if is_in_line(one, record, state.now)
+        if (is_in_line(one, record, state.now) or (thawed and was_frozen(one)))
         and (
             (supersedes(one) and not supersedes(mine))
             or (supersedes(one) == supersedes(mine) and came_before(one, mine))
