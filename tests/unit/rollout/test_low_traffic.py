@@ -17,6 +17,7 @@ from modelops.adapters.reports import ReportBody, ReportStore
 from modelops.adapters.reports.latency import BUCKET_COUNT
 from modelops.api.v1alpha1.approval import Approval
 from modelops.api.v1alpha1.rollout import Rollout
+from modelops.api.v1alpha1.step_requests import PromoteRequest
 from modelops.domain.analysis.sessions_needed import sessions_to_exclude
 from modelops.domain.rollout.forecast import make_forecast
 from modelops.domain.rollout.planned_cost import planned_cost
@@ -162,6 +163,16 @@ def test_sessions_that_come_while_a_person_is_asked_withdraw_the_question() -> N
     agent.per_day = 400
     run(driver, agent)
     assert (driver.phase, driver.reason) == ("Succeeded", "Promoted")
+
+
+@pytest.mark.parametrize("per_day", [0, 10])
+def test_a_person_who_promotes_instead_of_approving_is_not_told_that_enough_is_known(per_day: int) -> None:
+    driver = run(rollout_with(agent := Agent(per_day)), agent, until=asks)
+    driver.edit_spec(promote=PromoteRequest(through_step=3))
+    driver.step()
+    assert "enough is known" not in driver.message
+    assert "spec.promote" in driver.message
+    assert run(driver, agent).reason == "Promoted"
 
 
 @pytest.mark.parametrize("accepted", [None, True])

@@ -30,8 +30,8 @@ def too_few_sessions(state: State) -> str:
     at = state.rollout.status.step
     if canary is None or limits.min_requests is not None or was_approved(state) or state.reports is None:
         return ""
-    passed = [(n, s) for n, s in enumerate(canary.steps[:at], start=1) if s.pause is not None]
-    if not any(s.pause and s.pause.duration_seconds for _, s in passed) or is_opened(state, passed[-1][0]):
+    passed = [s for s in canary.steps[:at] if s.pause is not None]
+    if not any(s.pause and s.pause.duration_seconds for s in passed) or last_pause_is_opened(state):
         return ""
     position = following(state, canary.steps)
     if position < len(canary.steps):
@@ -56,6 +56,14 @@ def too_few_sessions(state: State) -> str:
             "availability is verified (every agent reaches it)"
         )
     return f"{known(state)}. That is too little to go on without a person"
+
+
+def last_pause_is_opened(state: State) -> bool:
+    """Whether a person has opened the last pause that the rollout has come to (spec.promote)."""
+    canary, at = state.rollout.spec.strategy.canary, state.rollout.status.step
+    steps = enumerate(canary.steps[:at] if canary else (), start=1)
+    passed = [number for number, step in steps if step.pause is not None]
+    return bool(passed) and is_opened(state, passed[-1])
 
 
 def known(state: State) -> str:

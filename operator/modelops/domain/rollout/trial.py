@@ -20,7 +20,7 @@ from modelops.domain.rollout.approval import (
 )
 from modelops.domain.rollout.deadline import latest_end
 from modelops.domain.rollout.endpoint_cost import HOURS_PER_MONTH, reservation_of
-from modelops.domain.rollout.low_traffic import known, too_few_sessions
+from modelops.domain.rollout.low_traffic import known, last_pause_is_opened, too_few_sessions
 from modelops.domain.rollout.offer import DIGEST_FORM, LONGEST_WHY, stable_endpoint
 from modelops.domain.rollout.price_of_promotion import break_even_requests_per_day
 from modelops.domain.rollout.review import is_on_trial
@@ -49,8 +49,10 @@ def rest_is_not_approved(state: State) -> RolloutPlan | None:
 
 
 def needs_nobody(state: State) -> RolloutPlan:
-    """The sessions that were missing have come: the offer is withdrawn, and the rollout goes on by itself."""
+    """The sessions that were missing have come, or a person promoted instead: the offer is withdrawn."""
     message = f"enough is known now to go on without a person: {known(state)}"
+    if last_pause_is_opened(state):
+        message = "a person let the rollout go on (spec.promote), so the question is withdrawn"
     status = with_phase(state, RolloutPhase.PROGRESSING, RolloutReason.Watching, message, **NO_OFFER)
     return Plan(steps=status_steps(state, status, RolloutReason.Watching, message), requeue_after=0)
 
