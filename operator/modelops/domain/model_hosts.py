@@ -135,6 +135,8 @@ def parse_url(url: str) -> SplitResult | None:
         _ = parts.port
     except ValueError:
         return None
+    if not parts.netloc.isascii():
+        return None  # One parser keeps a digit such as \u2460, another one makes an IPv4 address of it.
     return parts if parts.scheme in ("http", "https") else None
 
 

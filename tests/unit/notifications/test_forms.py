@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +14,7 @@ import pytest
 from tests.unit.rollout import objects
 from tests.unit.rollout.rollout_driver import parsed
 
-from modelops.adapters.notifications.http_sender import PublicResolver, problem_of, result_of
+from modelops.adapters.notifications.http_sender import HttpSender, PublicResolver, problem_of, result_of
 from modelops.api.v1alpha1.agentmodel import AgentModel
 from modelops.api.v1alpha1.history import AgentModelTransition, RolloutTransition, TrainingTransition
 from modelops.api.v1alpha1.notification import Notification, NotificationType, Severity
@@ -173,6 +177,10 @@ def test_a_receiver_gets_the_reasons_and_the_severity_that_it_asked_for() -> Non
         "https://kubernetes/x",
         "https://metadata.google.internal/x",
         "https://2130706433/x",
+        "https://\u2460\u2461\u2466.0.0.1/x",
+        "https://[64:ff9b::a00:1]/x",
+        "https://[2002:a00:1::]/x",
+        "https://[::10.0.0.1]/x",
         "https://user:word@hooks.example.com/x",
         "https://hooks.example.com\\@evil/x",
         "ftp://hooks.example.com/x",
@@ -211,6 +219,38 @@ async def test_a_public_name_that_leads_inside_is_refused_at_the_connection() ->
     with pytest.raises(OSError, match="not public") as raised:
         await resolver.resolve("rebound.example")
     assert "have the host added" in problem_of(raised.value)
+
+
+async def test_a_name_that_is_not_resolved_takes_no_thread_of_the_operator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def unanswered(*_: Any, **__: Any) -> list[Any]:
+        asked.set()
+        answered.wait(10)
+        raise socket.gaierror("no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unanswered)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    sender = HttpSender(NotificationHosts(), total_seconds=5)
+    sent = asyncio.create_task(sender.send("https://hooks.example/x", body=b"", headers={}))
+    try:
+        async with asyncio.timeout(4):
+            while not asked.is_set():
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(2):
+            await asyncio.to_thread(int)
+    finally:
+        answered.set()
+    assert (await sent).problem == "its name cannot be resolved"
+
+
+def test_a_key_that_is_no_base64_signs_as_it_is() -> None:
+    headers = [
+        signature_headers(key, id="1", timestamp=1, body=b"") for key in ("whsec_\u00e9", "whsec_\u00e8")
+    ]
+    assert headers[0]["webhook-signature"] != headers[1]["webhook-signature"]
 
 
 def test_the_text_of_an_error_is_not_passed_on() -> None:

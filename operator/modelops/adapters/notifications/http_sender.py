@@ -5,8 +5,10 @@ The URL is a secret, so no text of an exception is passed on: those of aiohttp h
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,7 +16,6 @@ from urllib.request import getproxies
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import DefaultResolver
 
 from modelops.domain.notifications.hosts import NotificationHosts, is_public
 from modelops.domain.retry_after import retry_after_seconds
@@ -33,6 +34,37 @@ class _AddressRefused(OSError):
     """The name leads to an address inside."""
 
 
+class _OwnThreads(AbstractResolver):
+    """Resolves in threads of its own: a name whose servers do not answer holds none that the operator needs."""
+
+    _threads: Final = ThreadPoolExecutor(8, thread_name_prefix="notification-names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of the host. Raises OSError."""
+
+        def asked() -> list[ResolveResult]:
+            return [
+                ResolveResult(
+                    hostname=host,
+                    host=str(address[0]),
+                    port=port,
+                    family=of,
+                    proto=protocol,
+                    flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+                )
+                for of, _, protocol, _, address in socket.getaddrinfo(
+                    host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+                )
+            ]
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, asked)
+
+    async def close(self) -> None:
+        """The threads are kept for the next notification."""
+
+
 class PublicResolver(AbstractResolver):
     """Resolves names, and refuses addresses that are not public unless the host is allowed.
 
@@ -41,7 +73,7 @@ class PublicResolver(AbstractResolver):
 
     def __init__(self, allowed: frozenset[str], *, inner: AbstractResolver | None = None) -> None:
         self._allowed = allowed
-        self._inner = inner or DefaultResolver()
+        self._inner = inner or _OwnThreads()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC

@@ -8,7 +8,6 @@ Signature: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -120,7 +119,7 @@ def _key_bytes(key: str) -> bytes:
     if key.startswith("whsec_"):
         try:
             return base64.b64decode(key.removeprefix("whsec_"), validate=True)
-        except binascii.Error:
+        except ValueError:  # No base64, or no ASCII.
             return key.encode()
     return key.encode()
 

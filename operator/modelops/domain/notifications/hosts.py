@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Final
 
 from modelops.domain.model_hosts import is_loopback, matches_host, parse_url
+
+_WRAPPING: Final = (ipaddress.IPv6Network("::/96"), ipaddress.IPv6Network("64:ff9b::/96"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,10 @@ class NotificationHosts:
         """Why nothing is sent there, without the URL, which is a secret; empty where it may be tried."""
         parts = parse_url(url)
         if parts is None or not parts.hostname:
-            return "it is no http or https URL, or has a user, a password, white space or a backslash in it"
+            return (
+                "it is no http or https URL, or has a user, a password, white space, a backslash, or a host that is "
+                "not written in ASCII (xn--...) in it"
+            )
         local = is_loopback(url)
         if self.loopback:
             return (
@@ -58,6 +64,14 @@ def is_inside(host: str) -> bool:
 def is_public(address: str) -> bool:
     """Whether the address is one of the internet; one that is written inside another form counts as itself."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(found, "ipv4_mapped", None)
-    found = inner if inner is not None else found
+    if isinstance(found, ipaddress.IPv6Address):
+        found = _inner(found) or found
     return found.is_global and not found.is_multicast
+
+
+def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address inside: mapped, compatible (RFC 4291), by 6to4, or by the known prefix of NAT64 (RFC 6052)."""
+    if address.ipv4_mapped or address.sixtofour:
+        return address.ipv4_mapped or address.sixtofour
+    is_wrapped = any(address in network for network in _WRAPPING)
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if is_wrapped else None
