@@ -88,6 +88,28 @@ async def measured(url: str, token: str = "", seconds: float = 2.0) -> float:
         await provider.close()
 
 
+async def test_a_cookie_that_one_token_got_is_not_sent_with_another() -> None:
+    seen: list[str | None] = []
+
+    class SetsCookie(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.headers.get("Cookie"))
+            answer = body("scalar", [1, "1"])
+            self.send_response(200)
+            self.send_header("Set-Cookie", "session=of-the-first-agent; Path=/")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+    provider = PrometheusMetrics(seconds=2)
+    with serving(SetsCookie) as url:
+        url = url.replace("127.0.0.1", "localhost")  # A cookie of an address is not kept anyway.
+        for token in ("first", "second"):
+            await provider.measure(PrometheusQuestion(url=url, token=token, query="up"))
+    await provider.close()
+    assert seen == [None, None]
+
+
 async def test_the_token_is_sent_and_no_redirect_is_followed() -> None:
     seen: list[tuple[str, str | None]] = []
 

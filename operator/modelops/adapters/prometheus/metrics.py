@@ -35,6 +35,8 @@ class PrometheusMetrics:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=32, ssl=ssl.create_default_context()),
                 timeout=self._timeout,
+                # A cookie that one agent's token got must not speak for another agent at the same host.
+                cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "modelops-operator", "Accept": "application/json"},
             )
         form = {"query": question.query, "timeout": f"{max(1, round(self._seconds * 0.8))}s"}
