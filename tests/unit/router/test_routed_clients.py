@@ -458,3 +458,10 @@ def test_any_hashable_key_has_one_route_in_pick_and_in_the_clients(
         tracks = first._counters.as_report()["tracks"]
         # 0 and "0" are one session, as everywhere else.
         assert tracks["stable"]["sessions"] + tracks["canary"]["sessions"] == len(keys) - 2
+
+
+def test_connections_of_loops_that_have_ended_are_not_kept(router: Router) -> None:
+    asker = Asker(asynchronous=True, streamed=False)
+    for _ in range(4):
+        asker.ask(router)
+    assert len(router._connections.of_loop) == 1

@@ -98,6 +98,9 @@ def _of_loop(connections: Connections) -> httpx2.AsyncClient:
     with _making:
         found: httpx2.AsyncClient | None = connections.of_loop.get(loop)
         if found is None:
+            # A client's open connections know their loop, so that a weak reference alone never lets it go.
+            for ended in [one for one in connections.of_loop if one.is_closed()]:
+                del connections.of_loop[ended]
             found = connections.of_loop[loop] = openai.DefaultAsyncHttpxClient()
         return found
 
