@@ -66,7 +66,8 @@ def _run(argv: list[str]) -> int:
     if command not in COMMANDS:
         from difflib import get_close_matches
 
-        near = get_close_matches(command, COMMANDS, n=3)
+        longer = [name for name in COMMANDS if name.startswith(f"{command} ")]
+        near = longer or get_close_matches(command, COMMANDS, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"`{program()} --help` lists them"
         print(f"{program()}: there is no command {command!r}: {hint}", file=sys.stderr)
         return 2

@@ -66,6 +66,8 @@ def test_a_command_that_does_not_exist_is_answered_with_the_one_that_was_meant(
 ) -> None:
     assert main(["trian", "docs"]) == 2
     assert "there is no command 'trian': did you mean train?" in capsys.readouterr().err
+    assert main(["drill"]) == 2
+    assert "there is no command 'drill': did you mean drill rollback?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [*COMMANDS])
