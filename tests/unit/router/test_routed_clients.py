@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -465,3 +466,23 @@ def test_connections_of_loops_that_have_ended_are_not_kept(router: Router) -> No
     for _ in range(4):
         asker.ask(router)
     assert len(router._connections.of_loop) == 1
+
+
+def test_a_client_of_before_a_fork_does_not_use_the_connections_of_the_parent(router: Router) -> None:
+    client = router.openai("session")
+    client.chat.completions.create(model="docs", messages=ASKED)
+    parents, reading, writing = router._connections.shared, *os.pipe()
+    connections = router._connections
+    child = os.fork()
+    if child == 0:
+        try:
+            client.chat.completions.create(model="docs", messages=ASKED)
+            os.write(writing, b"own" if connections.shared is not parents else b"shared")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    try:
+        assert os.read(reading, 10) == b"own"
+    finally:
+        os.close(reading)
+        os.waitpid(child, 0)

@@ -87,6 +87,7 @@ def _refuse_target(options: dict[str, Any]) -> None:
 
 def _shared(connections: Connections) -> httpx2.Client:
     with _making:
+        connections.leave_those_of_the_parent()
         if connections.shared is None:
             connections.shared = openai.DefaultHttpxClient()
         found: httpx2.Client = connections.shared
@@ -96,6 +97,7 @@ def _shared(connections: Connections) -> httpx2.Client:
 def _of_loop(connections: Connections) -> httpx2.AsyncClient:
     loop = asyncio.get_running_loop()
     with _making:
+        connections.leave_those_of_the_parent()
         found: httpx2.AsyncClient | None = connections.of_loop.get(loop)
         if found is None:
             # A client's open connections know their loop, so that a weak reference alone never lets it go.
