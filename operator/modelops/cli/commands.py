@@ -38,7 +38,7 @@ GROUPS = {
     "What runs": {
         "watch": Command("watch", "follow a run or rollout, or all that run"),
         "explain": Command("explain", "say what a run, rollout or agent does, and why"),
-        "approve": Command("approve", "approve the cost of a TrainingRun"),
+        "approve": Command("approve", "approve what a training or a rollout asks for"),
         "promote": Command("promote", "go on with a canary that waits for a person"),
         "pause": Command("control", "hold a rollout at its step, or stop a training for a while", "pause"),
         "resume": Command("control", "let a paused rollout or training go on", "resume"),

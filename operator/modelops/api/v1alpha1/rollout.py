@@ -279,7 +279,7 @@ class Canary(
         min_length=1,
         max_length=16,
         description="Steps in order, each with setWeight, pause or analysis. After the last step the candidate is "
-        "promoted. By default 20 percent, one day of analysis, 100 percent.",
+        "promoted. By default 20 percent, a pause of one day, 100 percent.",
     )
     min_agents_in_sync: (
         Annotated[
