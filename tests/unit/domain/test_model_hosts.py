@@ -102,7 +102,7 @@ def test_an_agent_is_asked_at_services_of_its_namespace_and_listed_hosts(url: st
         "http://docs-agent.team.svc@evil.org/evaluate",
         "http://169.254.169.254/latest/meta-data",
         "http://127.0.0.1:8000/evaluate",
-        "http://\u2460.team.svc/evaluate",
+        "http://b\u00fccher.team.svc/evaluate",
         "https://kubernetes.default.svc/api",
         "https://openrouter.ai/api/v1",
         "file:///etc/passwd",

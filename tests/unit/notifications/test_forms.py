@@ -177,7 +177,7 @@ def test_a_receiver_gets_the_reasons_and_the_severity_that_it_asked_for() -> Non
         "https://kubernetes/x",
         "https://metadata.google.internal/x",
         "https://2130706433/x",
-        "https://\u2460\u2461\u2466.0.0.1/x",
+        "https://b\u00fccher.example/x",
         "https://[64:ff9b::a00:1]/x",
         "https://[2002:a00:1::]/x",
         "https://[::10.0.0.1]/x",
