@@ -136,7 +136,7 @@ def parse_url(url: str) -> SplitResult | None:
     except ValueError:
         return None
     if not parts.netloc.isascii():
-        return None  # One parser keeps a digit such as \u2460, another one makes an IPv4 address of it.
+        return None  # Parsers read such a host in different ways.
     return parts if parts.scheme in ("http", "https") else None
 
 
