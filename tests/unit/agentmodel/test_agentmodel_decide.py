@@ -266,7 +266,11 @@ def test_a_lost_record_is_rebuilt_and_the_rollout_goes_on(moment: str) -> None:
     before, after = driver.state.record, agent_driver.record
     assert before is not None
     assert after.active == before.active
-    assert after.reservations == before.reservations
+    # The statuses do not say which part of the time is for provisioning: it is estimated where it is needed.
+    expected = {
+        key: one.model_copy(update={"setup_seconds": None}) for key, one in before.reservations.items()
+    }
+    assert after.reservations == expected
     assert [(e.name, e.role) for e in after.endpoints] == [(e.name, e.role) for e in before.endpoints]
     assert after.stable == before.stable
     assert len(agent_driver.cloud) == 1
