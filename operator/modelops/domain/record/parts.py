@@ -55,8 +55,8 @@ class Reservation(RecordPart):
     """Of a rollout: for how long its endpoint is paid for; 0 where it started none. None in records of older
     operators, and of a run."""
     setup_seconds: int | None = None
-    """Of a rollout: the part of `seconds` for provisioning and evaluation. None in records of older operators, and in one
-    that was rebuilt from statuses, which do not have it."""
+    """Of a rollout: the part of `seconds` for provisioning and evaluation. None in records of older operators, and in
+    one that was rebuilt from statuses, which do not have it."""
     calls_usd_micro: int = 0
     """Of a rollout: the part for calls that are billed one by one."""
 
