@@ -20,13 +20,12 @@ from modelops.mcp_server.confirming import (
     is_confirmed,
     quoted,
     still_offered,
-    unconfirmed,
 )
+from modelops.mcp_server.object_changes import changed, nothing_to_do, subject, unconfirmed_change
 from modelops.mcp_server.progress import line
 from modelops.mcp_server.services import Ctx
 from modelops.tools import control
 from modelops.tools.explaining import find_object
-from modelops.tools.results import Change
 from modelops.tools.training_progress import find_run
 
 Paused = Annotated[
@@ -45,7 +44,7 @@ async def _offer_abort(rollout_id: str) -> Offer:
             ("cost", "none; its endpoint is stopped"),
             ("undo", "none: a new rollout starts from its evaluation"),
         ),
-        subject=_subject("abort_rollout", rollout),
+        subject=subject("abort_rollout", rollout),
         needs_nobody=has_finished(rollout) or rollout.spec.abort,
         request=rollout,
     )
@@ -65,11 +64,11 @@ async def abort_rollout(
     when a canary does harm. A person must confirm it, and it cannot be taken back. A deployment that has ended is
     undone with rollback_agent."""
     if not is_confirmed(answer):
-        return _unconfirmed(ctx, offer)
+        return unconfirmed_change(ctx, offer, offer.request)
     offer = await still_offered(ctx, offer, lambda: _offer_abort(rollout_id))
     if offer.needs_nobody:
         return _nothing_to_do(offer)
-    return _changed(await control.abort_rollout(current_caller().client, rollout_id))
+    return changed(await control.abort_rollout(current_caller().client, rollout_id))
 
 
 async def _offer_pause(rollout_id: str, paused: bool) -> Offer:
@@ -81,7 +80,7 @@ async def _offer_pause(rollout_id: str, paused: bool) -> Offer:
             ("now", line(rollout)),
             ("traffic", "its next steps move more sessions to the new model"),
         ),
-        subject=_subject("pause_rollout", rollout),
+        subject=subject("pause_rollout", rollout),
         needs_nobody=paused or has_finished(rollout) or not rollout.spec.paused,
         request=rollout,
     )
@@ -102,11 +101,11 @@ async def pause_rollout(
     paused=false it goes on, which moves traffic and needs a person's confirmation. It is still aborted by itself if
     the new model is worse."""
     if not is_confirmed(answer):
-        return _unconfirmed(ctx, offer)
+        return unconfirmed_change(ctx, offer, offer.request)
     offer = await still_offered(ctx, offer, lambda: _offer_pause(rollout_id, paused))
     if offer.needs_nobody and not paused:
         return _nothing_to_do(offer)
-    return _changed(await control.pause_rollout(current_caller().client, rollout_id, paused=paused))
+    return changed(await control.pause_rollout(current_caller().client, rollout_id, paused=paused))
 
 
 async def _offer_cancel(job_id: str) -> Offer:
@@ -119,7 +118,7 @@ async def _offer_cancel(job_id: str) -> Offer:
             ("cost", "what it has cost until now stays billed"),
             ("undo", "none: its job is stopped for good, and no version comes of it"),
         ),
-        subject=_subject("cancel_training", run),
+        subject=subject("cancel_training", run),
         needs_nobody=has_finished(run) or run.spec.cancel,
         request=run,
     )
@@ -138,11 +137,11 @@ async def cancel_training(
     """Stop a training for good, with its job. What it has cost stays billed. A person must confirm it, and it cannot
     be taken back."""
     if not is_confirmed(answer):
-        return _unconfirmed(ctx, offer)
+        return unconfirmed_change(ctx, offer, offer.request)
     offer = await still_offered(ctx, offer, lambda: _offer_cancel(job_id))
     if offer.needs_nobody:
         return _nothing_to_do(offer)
-    return _changed(await control.cancel_training(current_caller().client, offer.request.metadata.name))
+    return changed(await control.cancel_training(current_caller().client, offer.request.metadata.name))
 
 
 async def _rollout(name: str) -> Rollout:
@@ -151,37 +150,8 @@ async def _rollout(name: str) -> Rollout:
     return found
 
 
-def _subject(tool: str, value: Rollout | TrainingRun) -> dict[str, object]:
-    """Exactly this object, with the spec that it has now."""
-    return {"tool": tool, "uid": value.metadata.uid, "generation": value.metadata.generation}
-
-
-def _changed(change: Change) -> ChangeAnswer:
-    return ChangeAnswer(status="done" if change.done else "nothing_to_do", **change.model_dump())
-
-
 def _nothing_to_do(offer: Offer) -> ChangeAnswer:
-    """What nobody confirmed is not done, whatever has happened since the offer was made."""
     value: Rollout | TrainingRun = offer.request
-    return ChangeAnswer(
-        kind=value.kind,
-        name=value.metadata.name,
-        agent_name=value.spec.agent_model_ref.name,
-        done=False,
-        status="nothing_to_do",
-        message=f"{value.kind} {value.metadata.name} is {value.status.phase.value}: there is nothing to do",
-    )
-
-
-def _unconfirmed(ctx: Ctx, offer: Offer) -> ChangeAnswer:
-    status, message, quote = unconfirmed(ctx, offer)
-    value: Rollout | TrainingRun = offer.request
-    return ChangeAnswer(
-        kind=value.kind,
-        name=value.metadata.name,
-        agent_name=value.spec.agent_model_ref.name,
-        done=False,
-        status=status,
-        message=message,
-        **quote.model_dump(),
+    return nothing_to_do(
+        value, f"{value.kind} {value.metadata.name} is {value.status.phase.value}: there is nothing to do"
     )

@@ -20,6 +20,7 @@ from modelops.mcp_server.confirming import (
     still_offered,
     unconfirmed,
 )
+from modelops.mcp_server.object_changes import changed, unconfirmed_change
 from modelops.mcp_server.services import Ctx
 from modelops.tools.agents import find_agent
 from modelops.tools.approval import PendingOffer, approve, read_offer
@@ -92,19 +93,9 @@ async def _approve(
 ) -> ChangeAnswer:
     pending: PendingOffer = offer.request
     if not is_confirmed(answer):
-        status, message, quote = unconfirmed(ctx, offer)
-        return ChangeAnswer(
-            kind=pending.object.kind,
-            name=pending.object.metadata.name,
-            agent_name=pending.object.spec.agent_model_ref.name,
-            done=False,
-            status=status,
-            message=message,
-            **quote.model_dump(),
-        )
+        return unconfirmed_change(ctx, offer, pending.object)
     offer = await still_offered(ctx, offer, again)
-    change = await approve(current_caller().client, offer.request)
-    return ChangeAnswer(status="done" if change.done else "nothing_to_do", **change.model_dump())
+    return changed(await approve(current_caller().client, offer.request))
 
 
 async def _offer_rollback(agent_name: str, to_version: str | None) -> Offer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from mcp.server.mcpserver import ElicitationResult, Resolve
 from pydantic import Field
@@ -20,6 +20,7 @@ from modelops.mcp_server.confirming import (
     still_offered,
     unconfirmed,
 )
+from modelops.mcp_server.object_changes import changed, nothing_to_do, subject, unconfirmed_change
 from modelops.mcp_server.progress import line
 from modelops.mcp_server.services import Ctx
 from modelops.tools import promoting, retrying
@@ -45,12 +46,7 @@ async def _offer_promotion(rollout_id: str, opens: str) -> Offer:
             ("traffic", "more sessions go to the new model, unless it does harm or an approval is missing"),
             ("undo", "it cannot be taken back; abort_rollout and rollback_agent still end it"),
         ),
-        subject={
-            "tool": "promote_rollout",
-            "uid": rollout.metadata.uid,
-            "generation": rollout.metadata.generation,
-            "promote": found.promote,
-        },
+        subject={**subject("promote_rollout", rollout), "promote": found.promote},
         needs_nobody=found.promote is None,
         request=found,
     )
@@ -71,14 +67,12 @@ async def promote_rollout(
     person must confirm it, and it cannot be taken back. It does not replace an approval, and a breach still aborts."""
     found: promoting.Opening = offer.request
     if not is_confirmed(answer):
-        status, message, quote = unconfirmed(ctx, offer)
-        return _answer(found.rollout, done=False, status=status, message=message, **quote.model_dump())
+        return unconfirmed_change(ctx, offer, found.rollout)
     offer = await still_offered(ctx, offer, lambda: _offer_promotion(rollout_id, opens))
     found = offer.request
     if offer.needs_nobody:
-        return _answer(found.rollout, done=False, status="nothing_to_do", message=found.words)
-    change = await promoting.open_steps(current_caller().client, found)
-    return ChangeAnswer(status="done" if change.done else "nothing_to_do", **change.model_dump())
+        return nothing_to_do(found.rollout, found.words)
+    return changed(await promoting.open_steps(current_caller().client, found))
 
 
 async def _offer_retry(rollout_id: str) -> Offer:
@@ -91,7 +85,7 @@ async def _offer_retry(rollout_id: str) -> Offer:
             ("cost", f"at most ${spec['maxUSD']}, for its evaluation and its canary"),
             ("traffic", "as its steps say, after an evaluation"),
         ),
-        subject={"tool": "retry_rollout", "uid": old.metadata.uid, "generation": old.metadata.generation},
+        subject=subject("retry_rollout", old),
         cost_usd=float(spec["maxUSD"]),
         request=old,
     )
@@ -130,13 +124,4 @@ async def retry_rollout(
 async def _opening(rollout_id: str, opens: str) -> promoting.Opening:
     return await promoting.promotion_of(
         current_caller().client, rollout_id, full=opens == "all", skip_step=opens == "current_step"
-    )
-
-
-def _answer(rollout: Rollout, **values: Any) -> ChangeAnswer:
-    return ChangeAnswer(
-        kind=rollout.kind,
-        name=rollout.metadata.name,
-        agent_name=rollout.spec.agent_model_ref.name,
-        **values,
     )

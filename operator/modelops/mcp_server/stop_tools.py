@@ -20,6 +20,7 @@ from modelops.mcp_server.confirming import (
     still_offered,
     unconfirmed,
 )
+from modelops.mcp_server.object_changes import changed
 from modelops.mcp_server.services import Ctx
 from modelops.tools.agents import find_agent
 from modelops.tools.stopping import set_stop
@@ -102,4 +103,4 @@ async def emergency_stop(
         reason=reason,
         lift=lift,
     )
-    return ChangeAnswer(status="done" if change.done else "nothing_to_do", **change.model_dump())
+    return changed(change)
