@@ -10,6 +10,7 @@ from modelops.api.v1alpha1.agentmodel import DriftPolicy
 from modelops.domain.agentmodel.actions import AgentModelFact, AgentModelPlan
 from modelops.domain.agentmodel.drift_held import adoptable, commit_of, why_held
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agentmodel.undo import next_generation
 from modelops.domain.agentmodel.undo_record import endpoints_after
 from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.plan import Announce, Plan, WriteRecord
@@ -80,8 +81,6 @@ def adopt(state: State, record: Record, target: Target) -> AgentModelPlan:
 
 def put_back(state: State, record: Record, file: File) -> AgentModelPlan:
     """4: counted in the record first, so that it is done once for each commit, also by a process that stops between."""
-    block, clock = file.entry.routing, int(state.now.timestamp() * 1000)
-    generation = max(block.generation if block is not None else 0, record.marked, clock) + 1
     found = file.entry.stable
     model = found.model if found is not None and found.model else "no model"
     message = (
@@ -91,7 +90,7 @@ def put_back(state: State, record: Record, file: File) -> AgentModelPlan:
     counted = record.with_(restored=commit_of(record))
     write = write_routing(
         DesiredRouting(
-            block=RoutingBlock.aborted(uid=BY_DRIFT, step=0, generation=generation),
+            block=RoutingBlock.aborted(uid=BY_DRIFT, step=0, generation=next_generation(state, file)),
             stable=stable_keys(record.stable),
         ),
         file=file,

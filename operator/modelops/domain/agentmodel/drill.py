@@ -12,6 +12,7 @@ from typing import Final
 from modelops.domain.agentmodel.actions import AgentModelPlan
 from modelops.domain.agentmodel.readiness import stable_drift
 from modelops.domain.agentmodel.state import State
+from modelops.domain.agentmodel.undo import next_generation
 from modelops.domain.agentsfile import RoutingBlock
 from modelops.domain.plan import Announce, Plan, WriteRecord
 from modelops.domain.record import Drill, DrillResult
@@ -65,9 +66,7 @@ def begin_drill(state: State, drill: Drill) -> AgentModelPlan:
     """The record, which fences, and then the file: the two writes of an abort, in the order of an undo."""
     record, file = state.require_record(), state.file
     assert file is not None  # `why_not_now` has refused otherwise.
-    block = file.entry.routing
-    generation = max(block.generation if block else 0, record.marked, int(state.now.timestamp() * 1000)) + 1
-    tombstone = RoutingBlock.aborted(uid=salt_of(drill), step=0, generation=generation)
+    tombstone = RoutingBlock.aborted(uid=salt_of(drill), step=0, generation=next_generation(state, file))
     write = write_routing(
         DesiredRouting(block=tombstone),
         file=file,
