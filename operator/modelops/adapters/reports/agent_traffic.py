@@ -45,7 +45,7 @@ class SessionRates:
         if before is None:
             return
         more = [
-            (new.total(), old.total() if (old.revision, old.limits) == (new.revision, new.limits) else None)
+            (new.total, old.total if (old.revision, old.limits) == (new.revision, new.limits) else None)
             for new, old in ((after.stable, before.stable), (after.canary, before.canary))
         ]
         # A track that counts something else begins anew; what it has at once is left out.

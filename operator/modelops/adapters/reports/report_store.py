@@ -169,7 +169,7 @@ class ReportStore:
         if entry.sessions is not None:
             stable = entry.sessions.stable
             key = entry.namespace, report.agent, stable.revision
-            self._ended_stable[key] = add((self._ended_stable.pop(key, NO_COUNTS), stable.total()))
+            self._ended_stable[key] = add((self._ended_stable.pop(key, NO_COUNTS), stable.total))
             if len(self._ended_stable) > MAX_SALTS:
                 self._ended_stable.popitem(last=False)
         for (namespace, agent, salt), counters in self._by_salt.items():

@@ -43,7 +43,7 @@ class SaltCounters:
         """Adds the last report of a process that the store removes."""
         self._stable, self._canary = self._sums_with((report,))
         if sessions is not None and self.counts(report):
-            self.removed_sessions = add((self.removed_sessions, untimed(sessions.canary.total())))
+            self.removed_sessions = add((self.removed_sessions, untimed(sessions.canary.total)))
 
     def tracks(self, reports: Iterable[ReportBody]) -> tuple[TrackCounters, TrackCounters]:
         """The sums of stable and canary, over these processes and the removed ones."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from modelops.adapters.reports.body import Sessions, TrackSessions
@@ -54,8 +55,9 @@ class ProcessTrack:
             },
         )
 
+    @cached_property
     def total(self) -> Counts:
-        """All sessions of the track."""
+        """All sessions of the track. Each report asks for those of the one before as well."""
         return add((self.folded, *self.buckets.values()))
 
 

@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 from typing import Final
 
-from modelops.domain.analysis.health import DIFFERENCES, health_evidence
+from modelops.domain.analysis.health import DIFFERENCES
 from modelops.domain.analysis.metrics import HEALTH_EVIDENCE
 
 _MOST: Final = 100_000
@@ -36,13 +36,3 @@ def excludable_points(sessions: int, *, expected: float = 0.0) -> int | None:
         if needed is not None and sessions >= needed:
             return points
     return None
-
-
-def rate_below_with(bad: int, sessions: int) -> int:
-    """The percentage that the canary's own rate is below at 95 %, whatever stable does. 100: nothing is known."""
-    share = bad / sessions if sessions else 0.0
-    for percent in range(1, 100):
-        limit = percent / 100
-        if limit > share and health_evidence(bad, sessions, limit=limit, expected=0.0) >= HEALTH_EVIDENCE:
-            return percent
-    return 100

@@ -43,7 +43,7 @@ from modelops.domain.rollout.promotion import promote
 from modelops.domain.rollout.state import State, same_target
 from modelops.domain.rollout.status import status_steps, wait_in_phase, with_phase
 from modelops.domain.rollout.trial import rest_is_not_approved
-from modelops.domain.rollout.waiting_steps import begin_words, open_step_is_not_over
+from modelops.domain.rollout.waiting_steps import begin_words, open_step_is_not_over, write_numbers
 
 REPORT_GRACE_SECONDS: Final = 15.0
 """Agents report every 5 s, and a report counts for 15 s: a shorter wait is not written to the status."""
@@ -302,18 +302,7 @@ def pause_is_not_over(state: State, duration: int) -> RolloutPlan | None:
     told = overdue or result.health is not Health.WAITING or evidence_of(state).without_sessions > 0
     reason = result.reason if told else RolloutReason.Watching
     if state.rollout.status.reason != reason.value or (told and waits_for_something_else(state, result)):
-        status = with_phase(
-            state,
-            RolloutPhase.PROGRESSING,
-            reason,
-            result.message,
-            facts={"RoutingPropagated": everyone_is_in_sync(state)},
-            analysis=summarize_analysis(state, result, int(counted)),
-        )
-        return Plan(
-            steps=(*status_steps(state, status, reason, result.message), ResetHealthyTime(), tick),
-            requeue_after=after,
-        )
+        return write_numbers(state, result, reason, result.message, counted=counted, after=after)
     if state.measurements.healthy_seconds >= write_interval and result.health is Health.HEALTHY:
         status = state.rollout.status.model_copy(
             update={"analysis": summarize_analysis(state, result, int(counted))}

@@ -11,7 +11,8 @@ from math import ceil, floor
 from typing import Any, Final
 
 from modelops.api.v1alpha1.forecast import StepForecast, TrafficForecast, TrafficSource
-from modelops.domain.analysis.sessions_needed import excludable_points, rate_below_with, sessions_to_exclude
+from modelops.domain.analysis.health import DIFFERENCES, rate_below
+from modelops.domain.analysis.sessions_needed import excludable_points, sessions_to_exclude
 from modelops.domain.rollout.evaluation import program_state
 from modelops.domain.rollout.state import State
 from modelops.ports import AgentTraffic
@@ -27,7 +28,6 @@ LEAST_SECONDS: Final = 3600
 LONGEST_DAYS: Final = 14
 """The longest pause that is proposed."""
 PROPOSED_WEIGHT: Final = 50
-_GOALS: Final = (5, 10, 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ def _step_words(steps: tuple[StepForecast, ...], rate: Rate) -> list[str]:
         where = f"its {len(steps)} pauses see {last.sessions:,} canary sessions"
     if last.excluded_points is not None:
         return [f"{where}, which exclude {last.excluded_points} points more errors"]
-    below = rate_below_with(0, last.sessions)
+    below = rate_below(last.sessions)
     if below >= 100 or rate.failing:
         return [f"{where}, which do not even exclude 20 points more errors"]
     return [f"{where}, which show at best that fewer than {below} in 100 fail"]
@@ -171,9 +171,9 @@ def _step_words(steps: tuple[StepForecast, ...], rate: Rate) -> list[str]:
 def _proposal(rate: Rate, steps: tuple[StepForecast, ...]) -> tuple[str, list[str]]:
     """Steps that show more than these, as YAML and in words; nothing where these show enough, or nothing would."""
     now = steps[-1].excluded_points if steps else None
-    if not steps or now == _GOALS[0]:
+    if not steps or now == DIFFERENCES[0]:
         return "", []
-    for goal in _GOALS:
+    for goal in DIFFERENCES:
         if now is not None and goal >= now:
             break
         needed = sessions_to_exclude(goal, expected=rate.failing)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import ceil
 from typing import Final
 
+from modelops.domain.analysis.health import rate_below
 from modelops.domain.analysis.metrics import METRICS, TOUCHED
-from modelops.domain.analysis.sessions_needed import rate_below_with, sessions_to_exclude
+from modelops.domain.analysis.sessions_needed import sessions_to_exclude
 from modelops.domain.rollout.analysis_summary import evidence_of
 from modelops.domain.rollout.forecast import least_sessions
 from modelops.domain.rollout.promote_request import following, is_opened
@@ -79,7 +80,7 @@ def known(state: State) -> str:
     else:
         # A session that began just now may still fail, so it is no evidence yet.
         ended = evidence.settled[0]
-        below = rate_below_with(0, ended)
+        below = rate_below(ended)
         words = f"{number}, none bad"
         if below < 100:
             which = "" if ended == seen else f" ({ended:,} began over 15 minutes ago)"

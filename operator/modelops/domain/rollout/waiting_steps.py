@@ -109,6 +109,19 @@ def wait(state: State, result: AnalysisResult, reason: RolloutReason, message: s
     )
     if not new:
         return Plan(steps=(tick,), requeue_after=after)
+    return write_numbers(state, result, reason, message, counted=counted, after=after)
+
+
+def write_numbers(
+    state: State,
+    result: AnalysisResult,
+    reason: RolloutReason,
+    message: str,
+    *,
+    counted: float,
+    after: float,
+) -> RolloutPlan:
+    """Writes what is waited for with the newest numbers; `counted`: the step's healthy seconds so far."""
     status = with_phase(
         state,
         RolloutPhase.PROGRESSING,
@@ -117,6 +130,7 @@ def wait(state: State, result: AnalysisResult, reason: RolloutReason, message: s
         facts={"RoutingPropagated": everyone_is_in_sync(state)},
         analysis=summarize_analysis(state, result, int(counted)),
     )
+    tick = CountHealthyTime(healthy=result.health is Health.HEALTHY)
     return Plan(
         steps=(*status_steps(state, status, reason, message), ResetHealthyTime(), tick), requeue_after=after
     )
